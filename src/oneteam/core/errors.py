@@ -1,0 +1,168 @@
+"""The error tree of oneteam.
+
+::
+
+    OneteamError                      code, public message, hint, exit code, HTTP status
+    ├── InputError                    exit 2, 400   what the user gave is wrong: file, row, field, allowed values
+    │   ├── FileUnreadableError       not there, truncated, not of the format that it claims
+    │   ├── EncodingError             text that is neither UTF-8 nor CP949
+    │   ├── MissingColumnError        a column that the schema needs
+    │   ├── WrongTypeError            a column that cannot be read as what the schema asks for
+    │   ├── NaiveTimestampError       time stamps without offset, and no time zone given
+    │   ├── DuplicateCodeError        a code that must be unique stands twice
+    │   ├── UnknownValueError         a value outside the allowed set
+    │   ├── MappingError              a mapping file that says something impossible
+    │   └── NothingFoundError         a folder, period or selection that holds no data
+    ├── StorageError                  exit 74, 507
+    │   ├── DiskFullError             no room: nothing was changed
+    │   ├── DatasetBusyError          another process writes the same dataset
+    │   └── DatasetCorruptError       the dataset's manifest or one of its files does not fit the other
+    └── EngineError                   exit 69, 501
+        ├── MissingExtraError         an optional library or program that is not installed
+        └── UnsupportedMeasureError   the engine has no implementation of that measure
+
+The *public* message may be shown to anyone. ``detail`` is for the owner's log only and is never sent to another member.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OneteamError(Exception):
+    """Root of the tree.
+
+    Args:
+        message: what is wrong, where, and what would be right; safe to show to anyone.
+        hint: the next thing to try, as a sentence.
+        detail: for the owner's log only.
+
+    >>> err = MissingColumnError("events.csv has no column 'user_id'", hint="Name it in a mapping file.")
+    >>> print(err)
+    events.csv has no column 'user_id'
+    >>> err.as_dict()["code"], err.exit_code
+    ('input.missing_column', 2)
+    """
+
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = 70
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+    def as_dict(self) -> dict[str, str]:
+        """The public face of the error, for ``--json`` and for HTTP bodies."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class InputError(OneteamError):
+    """What the user gave cannot be used."""
+
+    code = "input"
+    exit_code = 2
+    http_status = 400
+
+
+class FileUnreadableError(InputError):
+    """A file is not there, is truncated, or is not of the format that it claims."""
+
+    code = "input.file_unreadable"
+
+
+class EncodingError(InputError):
+    """Text is neither UTF-8 nor CP949 (the encoding of Korean Windows)."""
+
+    code = "input.encoding"
+
+
+class MissingColumnError(InputError):
+    """A column that the schema needs is absent."""
+
+    code = "input.missing_column"
+
+
+class WrongTypeError(InputError):
+    """A column cannot be read as the type that the schema asks for."""
+
+    code = "input.wrong_type"
+
+
+class NaiveTimestampError(InputError):
+    """Time stamps carry no UTC offset and no time zone was given."""
+
+    code = "input.naive_timestamp"
+
+
+class DuplicateCodeError(InputError):
+    """A code that must be unique stands twice."""
+
+    code = "input.duplicate_code"
+
+
+class UnknownValueError(InputError):
+    """A value lies outside the allowed set."""
+
+    code = "input.unknown_value"
+
+
+class MappingError(InputError):
+    """A mapping file says something impossible."""
+
+    code = "input.mapping"
+
+
+class NothingFoundError(InputError):
+    """A folder, period or selection holds no data."""
+
+    code = "input.nothing_found"
+
+
+class StorageError(OneteamError):
+    """The disk or the dataset on it."""
+
+    code = "storage"
+    exit_code = 74
+    http_status = 507
+
+
+class DiskFullError(StorageError):
+    """There is no room left; the dataset is as it was before."""
+
+    code = "storage.disk_full"
+
+
+class DatasetBusyError(StorageError):
+    """Another process is writing the same dataset."""
+
+    code = "storage.busy"
+    http_status = 409
+
+
+class DatasetCorruptError(StorageError):
+    """The manifest and the files of a dataset do not fit each other."""
+
+    code = "storage.corrupt"
+
+
+class EngineError(OneteamError):
+    """The computing engine."""
+
+    code = "engine"
+    exit_code = 69
+    http_status = 501
+
+
+class MissingExtraError(EngineError):
+    """An optional library or program is not installed."""
+
+    code = "engine.missing_extra"
+
+
+class UnsupportedMeasureError(EngineError):
+    """The engine has no implementation of the measure."""
+
+    code = "engine.unsupported_measure"

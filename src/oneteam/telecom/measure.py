@@ -1,0 +1,119 @@
+"""What a measure is: contributions of single subscribers to keys, and their sum.
+
+A measure is defined once, as an Ibis expression that yields rows ``(subscriber, *keys, value)`` with integer values, each pair of
+subscriber and keys at most once. Its aggregate is the same for all: by keys, ``value`` = sum of the values, ``subscribers`` = number of
+contributing subscribers. So a privacy gate can bound what any one subscriber adds before anything is summed. All arithmetic is on
+integers, so that every engine gives bit-identical tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+KeyKind = Literal["day", "hour", "month", "zone", "country", "state"]
+"""``day``: local days since 1970-01-01; ``hour``: 0-23 local; ``month``: 12 * year + month - 1; ``zone``: index of the location (a zone,
+or a cell when the measure is taken by cell; -1 = unknown); ``country``: ISO 3166-1 alpha-2 text; ``state``: `State`."""
+
+TableName = Literal["events", "inbound", "outbound"]
+
+
+class State(IntEnum):
+    """State of a time segment, after the multi-MNO pipeline."""
+
+    UNKNOWN = 0
+    STAY = 1
+    MOVE = 2
+
+
+@dataclass(frozen=True)
+class Key:
+    """One dimension of a measure's result."""
+
+    name: str
+    kind: KeyKind
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """Every number that a measure depends on.
+
+    Args:
+        min_stay_s: shortest dwell that counts as a stay [s]; 20 or 30 min are customary.
+        max_gap_stay_s: longest silence within one place that still counts as being there [s].
+        max_gap_move_s: longest silence between two places that still counts as observed [s].
+        pad_s: how far beyond its first and last event an isolated segment reaches into the unknown, at most [s].
+        max_gap_trip_s: longest time between two stays that still makes a trip of them [s].
+        night_h: hours of the night, as (first, last exclusive), for home by permanence.
+        work_h: hours of work, as (first, last exclusive), on Monday to Friday.
+        min_work_days: days on which a workplace must have been seen.
+        usual_days_percent: share of a subscriber's observed days on which a place must be seen to be usual environment.
+    """
+
+    min_stay_s: int = 1_800
+    max_gap_stay_s: int = 43_200
+    max_gap_move_s: int = 7_200
+    pad_s: int = 300
+    max_gap_trip_s: int = 86_400
+    night_h: tuple[int, int] = (20, 8)
+    work_h: tuple[int, int] = (9, 18)
+    min_work_days: int = 2
+    usual_days_percent: int = 30
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The tables of one dataset, prepared by an engine, as Ibis expressions; times are integers.
+
+    Args:
+        events: own subscribers at home: ``subscriber`` int64, ``timestamp`` (to order by, together with ``cell``), ``cell`` int32,
+            ``t`` int64 UTC epoch second (floor), ``local`` int64 local epoch second, ``day`` int32 local day, ``zone`` int32 (rows whose
+            cell has no zone are absent).
+        inbound: the same columns and ``country`` text; None when the dataset has none.
+        outbound: own subscribers abroad: ``subscriber``, ``timestamp``, ``t``, ``local`` (local time *at home*), ``day`` (at home),
+            ``abroad_day`` int32 (local day where the subscriber was), ``country``; None when the dataset has none.
+        calendar: ``day`` int32, ``month`` int32, ``weekday`` int32 (Monday = 0) for every day of the period and two beyond each end.
+        settings: the numbers.
+    """
+
+    events: ir.Table
+    inbound: ir.Table | None
+    outbound: ir.Table | None
+    calendar: ir.Table
+    settings: MeasureSettings
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A named measure.
+
+    Args:
+        name: as on the command line and in Agreements.
+        keys: its dimensions, in order.
+        unit: what ``value`` counts.
+        title_en: one line in English.
+        title_ko: the same in Korean.
+        needs: the tables it reads.
+        contributions: its definition.
+    """
+
+    name: str
+    keys: tuple[Key, ...]
+    unit: str
+    title_en: str
+    title_ko: str
+    needs: tuple[TableName, ...]
+    contributions: Callable[[Inputs], ir.Table]
+
+
+def aggregate(measure: Measure, contributions: ir.Table) -> ir.Table:
+    """Sum of contributions by key: ``(*keys, value, subscribers)``."""
+    return contributions.group_by([key.name for key in measure.keys]).agg(
+        value=contributions.value.sum().cast("int64"),
+        subscribers=contributions.subscriber.count().cast("int64"),
+    )

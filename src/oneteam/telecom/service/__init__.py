@@ -1,0 +1,1 @@
+"""The part's I/O: reads files, calls the pure modules, writes files."""

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
+import ibis
+
+from oneteam.core.errors import UnknownValueError
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
@@ -21,6 +25,11 @@ KeyKind = Literal["day", "hour", "month", "zone", "country", "state"]
 or a cell when the measure is taken by cell; -1 = unknown); ``country``: ISO 3166-1 alpha-2 text; ``state``: `State`."""
 
 TableName = Literal["events", "inbound", "outbound"]
+
+
+HALO_DAYS = (2, 1)
+"""How many days before and after a day can change its results. Back: a trip's origin may have ended 24 h before, after a stay of at most
+6 h that matters, with silences of at most 12 h: less than 48 h. Forward: a segment that begins on the day is decided within 12 h."""
 
 
 class State(IntEnum):
@@ -65,6 +74,22 @@ class MeasureSettings:
     min_work_days: int = 2
     usual_days_percent: int = 30
 
+    def __post_init__(self) -> None:
+        """Refuse settings under which a day's result would depend on more than its neighbouring days (see `HALO_DAYS`)."""
+        rules = (
+            (0 <= 2 * self.pad_s <= self.max_gap_move_s, "0 <= 2 * pad_s <= max_gap_move_s"),
+            (self.max_gap_move_s <= self.max_gap_stay_s <= 43_200, "max_gap_move_s <= max_gap_stay_s <= 43200 (12 h)"),
+            (2 * self.pad_s < self.min_stay_s <= 21_600, "2 * pad_s < min_stay_s <= 21600 (6 h)"),
+            (0 < self.max_gap_trip_s <= 86_400, "0 < max_gap_trip_s <= 86400 (24 h)"),
+            (all(0 <= h <= 24 for h in (*self.night_h, *self.work_h)), "hours from 0 to 24"),
+            (self.work_h[0] < self.work_h[1], "work_h must not pass midnight"),
+            (self.min_work_days >= 1, "min_work_days >= 1"),
+            (1 <= self.usual_days_percent <= 100, "usual_days_percent from 1 to 100"),
+        )
+        broken = [rule for holds, rule in rules if not holds]
+        if broken:
+            raise UnknownValueError(f"measure settings must satisfy: {'; '.join(broken)}")
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -77,7 +102,9 @@ class Inputs:
         inbound: the same columns and ``country`` text; None when the dataset has none.
         outbound: own subscribers abroad: ``subscriber``, ``timestamp``, ``t``, ``local`` (local time *at home*), ``day`` (at home),
             ``abroad_day`` int32 (local day where the subscriber was), ``country``; None when the dataset has none.
-        calendar: ``day`` int32, ``month`` int32, ``weekday`` int32 (Monday = 0) for every day of the period and two beyond each end.
+        calendar: ``day`` int32, ``month`` int32, ``weekday`` int32 (Monday = 0) for every local day from the first to the last with
+            rows; results exist for these days only.
+        offsets: UTC offsets in force, as (UTC epoch second from which it holds, offset [s]), ascending.
         settings: the numbers.
     """
 
@@ -85,7 +112,15 @@ class Inputs:
     inbound: ir.Table | None
     outbound: ir.Table | None
     calendar: ir.Table
+    offsets: tuple[tuple[int, int], ...]
     settings: MeasureSettings
+
+    def to_local(self, t: ir.IntegerValue) -> ir.IntegerValue:
+        """Local epoch second of a UTC epoch second; a daylight-saving change inside the period becomes a case distinction."""
+        local = t + self.offsets[0][1]
+        for since, offset in self.offsets[1:]:
+            local = ibis.ifelse(t >= since, t + offset, local)
+        return local
 
 
 @dataclass(frozen=True)
@@ -109,6 +144,14 @@ class Measure:
     title_ko: str
     needs: tuple[TableName, ...]
     contributions: Callable[[Inputs], ir.Table]
+
+
+def define(measure: Measure, inputs: Inputs) -> ir.Table:
+    """The measure's contributions on these inputs, for the days of the calendar only."""
+    rows = measure.contributions(inputs)
+    if any(key.name == "day" for key in measure.keys):
+        rows = rows.semi_join(inputs.calendar, "day")
+    return rows.select("subscriber", *(key.name for key in measure.keys), "value")
 
 
 def aggregate(measure: Measure, contributions: ir.Table) -> ir.Table:

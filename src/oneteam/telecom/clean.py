@@ -1,0 +1,616 @@
+"""Validate and normalise one batch of a carrier's rows; pure: a table in, arrays and verdicts out.
+
+`prepare` turns columns of any accepted type into plain arrays, `judge` gives every row one verdict: accepted for one of the tables
+``events``, ``inbound``, ``outbound``, or rejected for the first reason that holds, in the order of `Verdict`. The split between the three
+tables is the domain rule of the multi-MNO pipeline: a PLMN outside the own country means an own subscriber abroad; else the home MCC tells
+own subscribers from foreign ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+import numba as nb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from oneteam.core.errors import NaiveTimestampError, WrongTypeError
+from oneteam.stats.hashing import siphash24
+from oneteam.telecom.mapping import Mapping, zone_of
+from oneteam.telecom.mcc import countries_by_mcc, country_number
+from oneteam.telecom.timestamps import DAY_US, LAST_DAY, NO_OFFSET, StampState, local_to_utc, offset_table, parse_iso, utc_offsets_min
+
+NULL: Final = -1
+BAD: Final = -2
+OUT: Final = -3
+"""Marks in arrays of non-negative integers: no value, text that is no number, a number outside the type."""
+
+
+class Verdict(IntEnum):
+    """What becomes of a row; the name before the first ``__`` is the reason in reports, the rest the field."""
+
+    ACCEPTED = 0
+    NULL_VALUE__USER_ID = 1
+    NULL_VALUE__TIMESTAMP = 2
+    CANNOT_PARSE__TIMESTAMP = 3
+    OUT_OF_RANGE__TIMESTAMP = 4
+    CANNOT_PARSE__MCC = 5
+    CANNOT_PARSE__MNC = 6
+    CANNOT_PARSE__PLMN = 7
+    OUT_OF_RANGE__MCC = 8
+    OUT_OF_RANGE__MNC = 9
+    OUT_OF_RANGE__PLMN = 10
+    OUT_OF_RANGE__COUNTRY = 11
+    NO_MNO_INFO = 12
+    CANNOT_PARSE__COORDINATES = 13
+    OUT_OF_RANGE__COORDINATES = 14
+    NO_LOCATION = 15
+    OUT_OF_PERIOD = 16
+    UNKNOWN_CELL = 17
+    CELL_NOT_VALID = 18
+    IMPOSSIBLE_SPEED = 19
+    CANNOT_PARSE__ROW = 20
+
+    @property
+    def reason(self) -> str:
+        """The reason, as it stands in reports and in the quarantine.
+
+        >>> Verdict.NULL_VALUE__USER_ID.reason, Verdict.NULL_VALUE__USER_ID.field
+        ('null_value', 'user_id')
+        """
+        return self.name.split("__")[0].lower()
+
+    @property
+    def field(self) -> str:
+        """The field that is to blame, empty when it is the row as a whole."""
+        return self.name.partition("__")[2].lower()
+
+
+class Target(IntEnum):
+    """The table a row belongs to."""
+
+    EVENTS = 0
+    INBOUND = 1
+    OUTBOUND = 2
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides about rows, apart from the rows themselves.
+
+    Args:
+        timezone: zone of the local day.
+        naive_timezone: zone of stamps without offset; None refuses them.
+        mcc: own mobile country code.
+        first_day: first accepted local day, as days since 1970.
+        last_day: last accepted local day.
+        check_cells: reject events of cells that the topology does not know, or not on that day.
+    """
+
+    timezone: str = "Asia/Seoul"
+    naive_timezone: str | None = None
+    mcc: int = 450
+    first_day: int = 0
+    last_day: int = LAST_DAY - 1
+    check_cells: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One batch as arrays of shape (n,).
+
+    Args:
+        rows: n.
+        first_row: number of the batch's first row within its file, from 1.
+        table: the rows as they were read, for the quarantine.
+        user_ids: binary.
+        has_user: the user_id is neither null nor empty.
+        subscriber: SipHash of user_ids.
+        stamp: UTC [us].
+        stamp_state: `StampState`.
+        offset_min: UTC offset [min] where the row was written down.
+        mcc: of the home network, or NULL, BAD, OUT.
+        mnc: likewise.
+        plmn: likewise, of the visited network.
+        country: `country_number` of the country column, NULL when there is none, OUT when it is not two capital letters.
+        cell_ids: distinct texts.
+        cell_index: into cell_ids, NULL without.
+        latitude: degrees, NaN without, -inf where the text is no number.
+        longitude: likewise.
+        event_types: distinct texts.
+        event_type: into event_types, NULL without.
+    """
+
+    rows: int
+    first_row: int
+    table: pa.Table
+    user_ids: pa.Array
+    has_user: NDArray[np.bool_]
+    subscriber: NDArray[np.int64]
+    stamp: NDArray[np.int64]
+    stamp_state: NDArray[np.uint8]
+    offset_min: NDArray[np.int16]
+    mcc: NDArray[np.int32]
+    mnc: NDArray[np.int32]
+    plmn: NDArray[np.int32]
+    country: NDArray[np.int16]
+    cell_ids: list[str]
+    cell_index: NDArray[np.int32]
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    event_types: list[str]
+    event_type: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class KnownCells:
+    """What is known of cells, for `judge`: validity periods of cell c are rows start[c] to start[c + 1].
+
+    ``known`` says whether the topology lists the cell at all; first and last are local days, both inclusive.
+    """
+
+    known: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    start: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    first: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    last: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdicts on one batch, arrays of shape (n,): `Verdict`, `Target`, local day (days since 1970)."""
+
+    verdict: NDArray[np.uint8]
+    target: NDArray[np.uint8]
+    day: NDArray[np.int32]
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # more than 2 GiB of text in one batch
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
+    return array
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.Array:
+    array = _plain(column)
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def _wrong_type(where: str, name: str, kind: pa.DataType, right: str) -> WrongTypeError:
+    return WrongTypeError(f"{where}: column {name!r} is of type {kind}; {right} is needed")
+
+
+def _user_ids(column: pa.ChunkedArray, where: str, name: str) -> pa.Array:
+    array = _decoded(column)
+    kind = array.type
+    if pa.types.is_integer(kind):
+        return array.cast(pa.string())
+    if pa.types.is_fixed_size_binary(kind):
+        return array.cast(pa.binary())
+    if _is_text(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return array
+    raise _wrong_type(where, name, kind, "text, binary or an integer")
+
+
+def _numbers_text(array: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
+    """Text as float64, and which rows hold something that is no number."""
+    stripped = pc.utf8_trim_whitespace(array)
+    bad = np.zeros(len(array), np.bool_)
+    try:
+        return pc.if_else(pc.equal(stripped, ""), None, stripped).cast(pa.float64()), bad
+    except pa.ArrowInvalid:
+        fits = pc.match_substring_regex(stripped, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$")
+        bad = pc.and_(pc.invert(fits), pc.not_equal(stripped, "")).fill_null(False).to_numpy(zero_copy_only=False)  # noqa: FBT003
+        return pc.if_else(fits, stripped, None).cast(pa.float64()), bad
+
+
+def _integers(column: pa.ChunkedArray | None, rows: int, where: str, name: str) -> NDArray[np.int32]:
+    """Non-negative integers with the marks NULL, BAD and OUT."""
+    if column is None or column.null_count == rows:
+        return np.full(rows, NULL, np.int32)
+    array = _plain(column)
+    if pa.types.is_dictionary(array.type):
+        values = _integers(pa.chunked_array([array.dictionary]), len(array.dictionary), where, name)
+        return np.append(values, np.int32(NULL))[array.indices.fill_null(len(values)).to_numpy()]
+    bad = None
+    if _is_text(array.type):
+        array, bad = _numbers_text(array)
+    elif not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        raise _wrong_type(where, name, array.type, "an integer, or text that holds one,")
+    values = array.fill_null(NULL).to_numpy(zero_copy_only=False)
+    if values.dtype == np.int32 and array.null_count == 0 and (rows == 0 or values.min() >= 0):
+        return values
+    whole = np.isfinite(values) & (np.floor(values) == values) if values.dtype.kind == "f" else np.ones(rows, np.bool_)
+    with np.errstate(invalid="ignore"):
+        out = np.where(whole & (values >= 0) & (values < 2**31), values, OUT).astype(np.int32)
+    out[~whole] = BAD
+    out[array.is_null(nan_is_null=values.dtype.kind == "f").to_numpy(zero_copy_only=False)] = NULL
+    if bad is not None:
+        out[bad] = BAD
+    return out
+
+
+def _floats(column: pa.ChunkedArray | None, rows: int, where: str, name: str) -> NDArray[np.float64]:
+    if column is None or column.null_count == rows:
+        return np.full(rows, np.nan)
+    array = _decoded(column)
+    bad = None
+    if _is_text(array.type):
+        array, bad = _numbers_text(array)
+    elif not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_decimal(array.type)):
+        raise _wrong_type(where, name, array.type, "a number, or text that holds one,")
+    values = array.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    if bad is not None and bad.any():
+        values = values.copy()
+        values[bad] = -np.inf
+    return np.asarray(values)
+
+
+def _texts(columns: list[pa.ChunkedArray], rows: int, separator: str, where: str, name: str) -> tuple[list[str], NDArray[np.int32]]:
+    """Distinct texts and the index of each row's among them; empty text is no text."""
+    if not columns or any(column.null_count == rows for column in columns):
+        return [], np.full(rows, NULL, np.int32)
+    parts = []
+    for column in columns:
+        array = _plain(column)
+        kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+        if not (_is_text(kind) or pa.types.is_integer(kind)):
+            raise _wrong_type(where, name, kind, "text or an integer")
+        parts.append(array if pa.types.is_dictionary(array.type) else array.dictionary_encode())
+    if len(parts) == 1:
+        coded = parts[0]
+        words = coded.dictionary.cast(pa.string()).to_pylist()
+        index = coded.indices.fill_null(NULL).cast(pa.int32()).to_numpy()
+    else:
+        widths = [len(part.dictionary) for part in parts]
+        merged = np.zeros(rows, np.int64)
+        absent = np.zeros(rows, np.bool_)
+        for part, width in zip(parts, widths, strict=True):
+            at = part.indices.fill_null(NULL).to_numpy().astype(np.int64)
+            absent |= at < 0
+            merged = merged * width + at
+        merged[absent] = NULL
+        distinct, inverse = np.unique(merged, return_inverse=True)
+        words = [_joined(int(value), parts, widths, separator) for value in distinct]
+        index = inverse.astype(np.int32)
+    empty = np.array([word is None or not word for word in words], np.bool_)
+    if empty.any():
+        index = np.where(empty[index] & (index >= 0), np.int32(NULL), index)
+    return ["" if word is None else word for word in words], index
+
+
+def _joined(value: int, parts: list[pa.DictionaryArray], widths: list[int], separator: str) -> str | None:
+    if value < 0:
+        return None
+    words: list[str] = []
+    for part, width in zip(reversed(parts), reversed(widths), strict=True):
+        value, at = divmod(value, width)
+        words.append(str(part.dictionary[at].as_py() or ""))
+    return None if "" in words else separator.join(reversed(words))
+
+
+def _naive_to_utc(stamps: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
+    out = np.empty(len(stamps), np.int64)
+    local_to_utc(stamps, *offset_table(timezone), out)
+    return out
+
+
+def refuse_naive(where: str, row: int | None, name: str) -> NaiveTimestampError:
+    """The error for time stamps that nobody has given a zone."""
+    place = "" if row is None else f", row {row}"
+    return NaiveTimestampError(
+        f"{where}{place}: column {name!r} has time stamps without UTC offset",
+        hint="Say their zone: --naive-timezone Asia/Seoul, or timezone = 'Asia/Seoul' in the mapping file.",
+    )
+
+
+def _stamps(
+    column: pa.ChunkedArray, mapping: Mapping, rules: Rules, where: str, first_row: int
+) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.uint8]]:
+    """UTC stamps [us], the offset written beside them [min] or `NO_OFFSET`, and their `StampState`."""
+    name = mapping.sources_of("timestamp")[0]
+    naive_zone = mapping.timezone or rules.naive_timezone
+    array = _decoded(column)
+    rows = len(array)
+    offsets = np.full(rows, NO_OFFSET, np.int16)
+    naive = np.zeros(0, np.bool_)
+    if _is_text(array.type) and mapping.time_format == "iso":
+        stamps, offsets, state = parse_iso(array)
+        naive = (offsets == NO_OFFSET) & (state == StampState.OK)
+    else:
+        is_null = array.is_null().to_numpy(zero_copy_only=False)
+        if pa.types.is_timestamp(array.type):
+            values = array
+            naive = ~is_null if array.type.tz is None else naive
+        elif mapping.time_format.startswith("epoch_"):
+            values = _epoch(array, mapping.time_format.removeprefix("epoch_"), where, name)
+        elif _is_text(array.type):
+            values = pc.strptime(array, format=mapping.time_format, unit="us", error_is_null=True)
+            naive = values.is_valid().to_numpy(zero_copy_only=False)
+        else:
+            raise _wrong_type(where, name, array.type, "a timestamp, or text (or epoch numbers with time_format in a mapping file)")
+        state = np.where(is_null, StampState.NULL, np.where(values.is_null().to_numpy(zero_copy_only=False), StampState.BAD, StampState.OK))
+        state = state.astype(np.uint8)
+        micros = values.cast(pa.timestamp("us", tz=getattr(values.type, "tz", None)), safe=False).cast(pa.int64())
+        stamps = micros.fill_null(0).to_numpy(zero_copy_only=False)
+    if naive.any():
+        if naive_zone is None:
+            raise refuse_naive(where, first_row + int(np.argmax(naive)), name)
+        local = _naive_to_utc(stamps, naive_zone)
+        stamps = local if naive.all() else np.where(naive, local, stamps)
+    outside = (stamps < DAY_US) | (stamps >= LAST_DAY * DAY_US)
+    if outside.any():
+        state[outside & (state == StampState.OK)] = StampState.OUT_OF_RANGE
+    return stamps, offsets, state
+
+
+def _epoch(array: pa.Array, unit: str, where: str, name: str) -> pa.Array:
+    if _is_text(array.type):
+        numbers, _ = _numbers_text(array)
+    elif pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+        numbers = array
+    else:
+        raise _wrong_type(where, name, array.type, "a number")
+    if not pa.types.is_integer(numbers.type):
+        scale = {"s": 1e6, "ms": 1e3, "us": 1.0}[unit]
+        micros = pc.round(pc.multiply(numbers, scale))
+        usable = pc.less(pc.abs(micros), 9e18)
+        numbers, unit = pc.if_else(usable, micros, None).cast(pa.int64()), "us"
+    limit = {"s": 2**40, "ms": 2**50, "us": 2**62}[unit]
+    inside = pc.less(pc.abs(numbers.cast(pa.int64())), limit)
+    return pc.if_else(inside, numbers.cast(pa.int64()), -1).cast(pa.timestamp(unit, tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
+
+
+def prepare(table: pa.Table, mapping: Mapping, rules: Rules, *, where: str, first_row: int = 1) -> Prepared:
+    """Turn the columns of one batch into arrays.
+
+    Args:
+        table: rows as read, with the file's own column names.
+        mapping: what the columns mean.
+        rules: settings.
+        where: the file, for errors.
+        first_row: number of the first row within the file, for errors and the quarantine.
+
+    Raises:
+        WrongTypeError: a column has a type that cannot be read as what it should be.
+        NaiveTimestampError: stamps without offset and no zone given.
+
+    >>> rows = pa.table({"u": ["a"], "t": ["2020-02-01T00:00:00Z"], "c": ["x"]})
+    >>> batch = prepare(rows, Mapping(columns={"user_id": "u", "timestamp": "t", "cell_id": "c"}), Rules(), where="x.csv")
+    >>> batch.stamp.tolist(), batch.cell_ids
+    ([1580515200000000], ['x'])
+    """
+    rows = table.num_rows
+    has = set(table.column_names)
+
+    def column(name: str) -> pa.ChunkedArray | None:
+        sources = mapping.sources_of(name)
+        return table.column(sources[0]) if sources and sources[0] in has else None
+
+    def integers(name: str, constant: int | None = None) -> NDArray[np.int32]:
+        values = _integers(column(name), rows, where, (*mapping.sources_of(name), name)[0])
+        return np.full(rows, constant, np.int32) if constant is not None and column(name) is None else values
+
+    user_ids = _user_ids(table.column(mapping.sources_of("user_id")[0]), where, mapping.sources_of("user_id")[0])
+    stamp, offset_min, state = _stamps(table.column(mapping.sources_of("timestamp")[0]), mapping, rules, where, first_row)
+    if (written := column("utc_offset_min")) is not None:
+        given = _floats(written, rows, where, "utc_offset_min")
+        offset_min = np.where(np.abs(given) <= 960, given, NO_OFFSET).astype(np.int16)
+    if mapping.kind == "outbound":
+        utc_offsets_min(stamp, *offset_table(rules.timezone), offset_min)
+    cell_columns = [table.column(source) for source in mapping.sources_of("cell_id") if source in has]
+    cell_ids, cell_index = _texts(cell_columns, rows, mapping.cell_separator, where, "cell_id")
+    kinds = column("event_type")
+    event_types, event_type = _texts([] if kinds is None else [kinds], rows, "", where, "event_type")
+    own_mcc = rules.mcc if column("mcc") is None and mapping.kind == "events" and mapping.constants.mcc is None else mapping.constants.mcc
+    lengths = pc.binary_length(user_ids).fill_null(0)
+    return Prepared(
+        rows=rows,
+        first_row=first_row,
+        table=table,
+        user_ids=user_ids,
+        has_user=lengths.to_numpy(zero_copy_only=False) > 0,
+        subscriber=siphash24(user_ids),
+        stamp=stamp,
+        stamp_state=state,
+        offset_min=offset_min,
+        mcc=integers("mcc", own_mcc),
+        mnc=integers("mnc", mapping.constants.mnc),
+        plmn=integers("plmn"),
+        country=_countries(column("country"), rows, where),
+        cell_ids=cell_ids,
+        cell_index=cell_index,
+        latitude=_floats(column("latitude"), rows, where, "latitude"),
+        longitude=_floats(column("longitude"), rows, where, "longitude"),
+        event_types=event_types,
+        event_type=event_type,
+    )
+
+
+def _countries(column: pa.ChunkedArray | None, rows: int, where: str) -> NDArray[np.int16]:
+    words, index = _texts([] if column is None else [column], rows, "", where, "country")
+    numbers = [country_number(word.strip().upper()) for word in words]
+    table = np.array([*(number if number >= 0 else OUT for number in numbers), NULL], np.int16)
+    return table[index]
+
+
+@nb.njit(inline="always")
+def _mcc_of(plmn):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    if 10_000 <= plmn <= 99_999:
+        return plmn // 100
+    if 100_000 <= plmn <= 999_999:
+        return plmn // 1_000
+    return -1
+
+
+@nb.njit(inline="always")
+def _number_fault(value, low, high, bad_code, out_code):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    if value == -1:
+        return 0
+    if value == -2:
+        return bad_code
+    return out_code if value < low or value > high else 0
+
+
+@nb.njit(cache=True, nogil=True)
+def _network(kind: int, mcc: int, mnc: int, plmn: int, country: int, own: int, countries: NDArray[np.int16]) -> tuple[int, int]:
+    """(verdict, target) by the home and the visited network; 0 = events, 1 = inbound, 2 = outbound."""
+    fault = _number_fault(mcc, 1, 999, 5, 8)
+    if fault == 0:
+        fault = _number_fault(mnc, 0, 999, 6, 9)
+    if fault == 0:
+        fault = _number_fault(plmn, 10_000, 999_999, 7, 10)
+    if fault != 0:
+        return fault, 0
+    visited = _mcc_of(plmn)
+    if kind == 2:
+        if visited == own:
+            return 10, 2
+        if country < -1:
+            return 11, 2
+        known = country >= 0 or (visited >= 0 and countries[visited] >= 0)
+        return (0 if known else 12), 2
+    if kind == 1:
+        home = mcc if mcc >= 0 else visited
+        if home < 0:
+            return 12, 1
+        return (8 if home == own else 0), 1
+    if visited >= 0 and visited != own:
+        return (0 if countries[visited] >= 0 else 12), 2
+    if mcc < 0:
+        return 12, 0
+    return 0, (0 if mcc == own else 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _place(latitude: float, longitude: float, has_cell: bool) -> int:  # noqa: FBT001
+    if latitude == -np.inf or longitude == -np.inf:
+        return 13
+    if np.abs(latitude) > 90.0 or np.abs(longitude) > 180.0:
+        return 14
+    if not has_cell and (np.isnan(latitude) or np.isnan(longitude)):
+        return 15
+    return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def _judge_rows(  # noqa: C901, PLR0912
+    kind: int,
+    own: int,
+    first_day: int,
+    last_day: int,
+    check_cells: bool,  # noqa: FBT001
+    has_user: NDArray[np.bool_],
+    stamp: NDArray[np.int64],
+    state: NDArray[np.uint8],
+    mcc: NDArray[np.int32],
+    mnc: NDArray[np.int32],
+    plmn: NDArray[np.int32],
+    country: NDArray[np.int16],
+    cell_index: NDArray[np.int32],
+    latitude: NDArray[np.float64],
+    longitude: NDArray[np.float64],
+    codes: NDArray[np.int32],
+    known: NDArray[np.bool_],
+    period_start: NDArray[np.int64],
+    period_first: NDArray[np.int32],
+    period_last: NDArray[np.int32],
+    countries: NDArray[np.int16],
+    zone_starts: NDArray[np.int64],
+    zone_offsets: NDArray[np.int64],
+    verdict: NDArray[np.uint8],
+    target: NDArray[np.uint8],
+    day: NDArray[np.int32],
+) -> None:
+    at = 0
+    low = np.int64(0)
+    high = np.int64(0)
+    for i in range(verdict.shape[0]):
+        target[i] = kind
+        day[i] = -1
+        if not has_user[i]:
+            verdict[i] = 1
+            continue
+        if state[i] != 0:
+            verdict[i] = 1 + state[i]
+            continue
+        if stamp[i] < low or stamp[i] >= high:
+            at = np.searchsorted(zone_starts, stamp[i], side="right") - 1
+            low = zone_starts[at]
+            high = zone_starts[at + 1] if at + 1 < zone_starts.shape[0] else np.int64(2**62)
+        day[i] = (stamp[i] + zone_offsets[at]) // 86_400_000_000
+        code, target[i] = _network(kind, mcc[i], mnc[i], plmn[i], country[i], own, countries)
+        has_cell = cell_index[i] >= 0
+        if code == 0 and target[i] != 2:
+            code = _place(latitude[i], longitude[i], has_cell)
+        if code == 0 and (day[i] < first_day or day[i] > last_day):
+            code = 16
+        if code == 0 and check_cells and has_cell and target[i] != 2:
+            cell = codes[cell_index[i]]
+            if cell < 0 or cell >= known.shape[0] or not known[cell]:
+                code = 17
+            else:
+                code = 18
+                for p in range(period_start[cell], period_start[cell + 1]):
+                    if period_first[p] <= day[i] <= period_last[p]:
+                        code = 0
+                        break
+        verdict[i] = code
+
+
+_KIND: Final = {"events": Target.EVENTS, "inbound": Target.INBOUND, "outbound": Target.OUTBOUND}
+
+
+def judge(batch: Prepared, kind: str, rules: Rules, codes: NDArray[np.int32], cells: KnownCells) -> Judged:
+    """Give every row of a batch its verdict.
+
+    Args:
+        batch: from `prepare`.
+        kind: the mapping's kind: events, inbound or outbound.
+        rules: settings.
+        codes: cell code of each of ``batch.cell_ids``, -1 where it has none yet; shape (len(cell_ids),).
+        cells: what the topology knows.
+
+    >>> rows = pa.table({"u": ["a", None], "t": ["2020-02-01T00:00:00Z"] * 2, "c": ["x", "x"]})
+    >>> batch = prepare(rows, Mapping(columns={"user_id": "u", "timestamp": "t", "cell_id": "c"}), Rules(), where="x.csv")
+    >>> [Verdict(v).name for v in judge(batch, "events", Rules(), np.zeros(1, np.int32), KnownCells()).verdict]
+    ['ACCEPTED', 'NULL_VALUE__USER_ID']
+    """
+    zone_of(rules.timezone)
+    verdict, target, day = np.empty(batch.rows, np.uint8), np.empty(batch.rows, np.uint8), np.empty(batch.rows, np.int32)
+    _judge_rows(
+        int(_KIND[kind]),
+        rules.mcc,
+        rules.first_day,
+        rules.last_day,
+        rules.check_cells,
+        batch.has_user,
+        batch.stamp,
+        batch.stamp_state,
+        batch.mcc,
+        batch.mnc,
+        batch.plmn,
+        batch.country,
+        batch.cell_index,
+        batch.latitude,
+        batch.longitude,
+        codes if len(codes) else np.zeros(1, np.int32),
+        cells.known,
+        cells.start,
+        cells.first,
+        cells.last,
+        countries_by_mcc(),
+        *offset_table(rules.timezone),
+        verdict,
+        target,
+        day,
+    )
+    return Judged(verdict, target, day)

@@ -1,0 +1,191 @@
+"""DuckDB and Apache Spark: the engines that run the Ibis definitions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pyarrow as pa
+
+from oneteam.core.errors import MissingExtraError, NothingFoundError
+from oneteam.core.progress import Progress, silent
+from oneteam.telecom import presence
+from oneteam.telecom.inputs import Period, build_inputs, calendar_of, has_moving_cells
+from oneteam.telecom.measure import Inputs, Measure, aggregate, define
+from oneteam.telecom.service.source import ACTIVE, Result, Source, finest_time_key, normalised
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+class IbisEngine:
+    """Shared by the engines that run the Ibis definitions."""
+
+    name = "ibis"
+
+    def supports(self, measure: Measure) -> bool:  # noqa: ARG002 - the definitions run everywhere
+        """Every measure is defined in Ibis."""
+        return True
+
+    @contextlib.contextmanager
+    def inputs(self, source: Source, period: Period) -> Iterator[Inputs]:
+        """Bind a dataset to this engine."""
+        raise NotImplementedError
+
+    def run(
+        self, source: Source, measures: Sequence[Measure], period: Period, *, contributions: bool = False, progress: Progress = silent
+    ) -> dict[str, Result]:
+        """Run measures one after the other."""
+        results = {}
+        with self.inputs(source, period) as inputs:
+            hourly = presence.active_devices(inputs).semi_join(inputs.calendar, "day")
+            active = {
+                "hour": hourly.group_by("day", "hour").agg(active=hourly.count()),
+                "day": (days := hourly.select("subscriber", "day").distinct()).group_by("day").agg(active=days.count()),
+                "month": (months := days.join(inputs.calendar.select("day", "month"), "day").select("subscriber", "month").distinct())
+                .group_by("month")
+                .agg(active=months.count()),
+            }
+            for number, measure in enumerate(measures):
+                progress(f"{measure.name} on {self.name}", number, len(measures))
+                keys = [key.name for key in measure.keys]
+                rows = define(measure, inputs)
+                time = finest_time_key(measure)
+                results[measure.name] = Result(
+                    normalised(aggregate(measure, rows).to_pyarrow(), keys),
+                    normalised(active[time].to_pyarrow(), ACTIVE[time]),
+                    normalised(rows.to_pyarrow(), keys, subscriber=True) if contributions else None,
+                )
+            progress("measures", len(measures), len(measures))
+        return results
+
+
+class DuckDbEngine(IbisEngine):
+    """DuckDB over the Parquet files; may read nothing but the dataset."""
+
+    name = "duckdb"
+
+    def __init__(self, *, threads: int | None = None, memory_limit: str = "4GB") -> None:
+        self.threads = threads or os.cpu_count() or 1
+        self.memory_limit = memory_limit
+
+    @contextlib.contextmanager
+    def inputs(self, source: Source, period: Period) -> Iterator[Inputs]:
+        """Bind the dataset's files as views, then forbid DuckDB everything else."""
+        with tempfile.TemporaryDirectory(prefix="oneteam-duckdb-") as spill:
+            connection = ibis.duckdb.connect(threads=self.threads, memory_limit=self.memory_limit, temp_directory=spill)
+            try:
+                wide = period.with_halo()
+
+                def view(name: str, columns: list[str]) -> ir.Table | None:
+                    files = source.files(name, wide).values()
+                    if not files:
+                        return None
+                    query = f"SELECT {', '.join(columns)} FROM read_parquet([{', '.join(_quoted(path) for path in files)}])"  # noqa: S608
+                    connection.raw_sql(f"CREATE VIEW raw_{name} AS {query}")
+                    return connection.table(f"raw_{name}")
+
+                inputs = bind(view, lambda name, table: connection.create_table(name, table, temp=True), source, period, DUCKDB_SECONDS)
+                folders = ", ".join(_quoted(path) for path in (source.folder, Path(spill)))
+                connection.raw_sql(f"SET allowed_directories = [{folders}]")
+                connection.raw_sql("SET enable_external_access = false")
+                connection.raw_sql("SET lock_configuration = true")
+                yield inputs
+            finally:
+                connection.disconnect()
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path.resolve()).replace("'", "''") + "'"
+
+
+DUCKDB_SECONDS = "epoch_us(timestamp) // 1000000"
+SPARK_SECONDS = "unix_micros(timestamp) div 1000000"
+
+
+def bind(
+    view: Callable[[str, list[str]], ir.Table | None],
+    create: Callable[[str, pa.Table], ir.Table],
+    source: Source,
+    period: Period,
+    seconds: str,
+) -> Inputs:
+    """Make `Inputs` from an engine's way to view files and to hold small tables."""
+    events = view("events", ["subscriber", "timestamp", "cell", f"{seconds} AS t"])
+    if events is None:
+        raise NothingFoundError(f"{source.folder}: no events from {period.first} to {period.last}", hint=source.days_hint())
+    inbound = view("inbound", ["subscriber", "timestamp", "cell", f"{seconds} AS t", "country"])
+    outbound = view("outbound", ["subscriber", "timestamp", f"{seconds} AS t", "utc_offset_min", "country"])
+    lookup = source.lookup()
+    return build_inputs(
+        events,
+        inbound,
+        outbound,
+        create("lookup", lookup),
+        create("calendar", calendar_of(period)),
+        moving_cells=has_moving_cells(lookup),
+        offsets=period.offsets(source.manifest.timezone),
+        settings=source.settings,
+    )
+
+
+class SparkEngine(IbisEngine):
+    """Apache Spark: a local session unless one is running already."""
+
+    name = "spark"
+
+    def __init__(self, *, threads: int | None = None, driver_memory: str = "4g", shuffle_partitions: int | None = None) -> None:
+        self.threads = threads or os.cpu_count() or 1
+        self.driver_memory = driver_memory
+        self.shuffle_partitions = shuffle_partitions or 4 * self.threads
+
+    def session(self) -> Any:
+        """The running session, or a new local one that listens on the loopback interface only."""
+        try:
+            from pyspark.sql import SparkSession
+        except ImportError as err:
+            raise MissingExtraError("the Spark engine needs PySpark", hint="pip install 'oneteam[spark]'") from err
+        if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+            raise MissingExtraError("the Spark engine needs Java 17 or newer", hint="On Debian: apt-get install openjdk-17-jre-headless")
+        active = SparkSession.getActiveSession()
+        if active is not None:
+            return active
+        session = (
+            SparkSession.builder.master(f"local[{self.threads}]")
+            .appName("oneteam")
+            .config("spark.driver.memory", self.driver_memory)
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.ui.enabled", "false")
+            .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.sql.shuffle.partitions", str(self.shuffle_partitions))
+            .getOrCreate()
+        )
+        session.sparkContext.setLogLevel("ERROR")
+        return session
+
+    @contextlib.contextmanager
+    def inputs(self, source: Source, period: Period) -> Iterator[Inputs]:
+        """Bind the dataset's files as temporary views."""
+        session = self.session()
+        connection = ibis.pyspark.connect(session)
+        wide = period.with_halo()
+
+        def view(name: str, columns: list[str]) -> ir.Table | None:
+            files = [str(path.resolve()) for path in source.files(name, wide).values()]
+            if not files:
+                return None
+            session.read.parquet(*files).selectExpr(*columns).createOrReplaceTempView(f"raw_{name}")
+            return connection.table(f"raw_{name}")
+
+        def create(name: str, table: pa.Table) -> ir.Table:
+            session.createDataFrame(table).createOrReplaceTempView(name)
+            return connection.table(name)
+
+        yield bind(view, create, source, period, SPARK_SECONDS)

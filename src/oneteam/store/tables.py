@@ -11,12 +11,14 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,6 +56,8 @@ class Manifest(BaseModel):
 
 
 M = TypeVar("M", bound=Manifest)
+
+_OWN_NAME: Final = re.compile(r"\.r\d{6,}\.parquet$")
 
 
 @contextmanager
@@ -139,11 +143,15 @@ class ParquetWriter:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        with disk_errors(self.path.name):
-            self._writer.close()
-            with self._temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            self._temporary.replace(self.path)
+        try:
+            with disk_errors(self.path.name):
+                self._writer.close()
+                with self._temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+                self._temporary.replace(self.path)
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)
+            raise
 
     def abandon(self) -> None:
         """Forget the file."""
@@ -227,29 +235,54 @@ class Transaction(Generic[M]):
             os.close(self._lock)
             self._lock = None
             raise DatasetBusyError(f"{self.folder}: another process is writing this dataset", hint="Wait for it to end.") from err
-        if (self.folder / MANIFEST).exists():
-            self.manifest = read_manifest(self.folder, type(self._initial))
-        self._superseded: list[str] = []
-        self._revision = self.manifest.revision + 1
-        self._sweep()
+        try:
+            if (self.folder / MANIFEST).exists():
+                self.manifest = read_manifest(self.folder, type(self._initial))
+            self._superseded: list[str] = []
+            self._revision = self.manifest.revision + 1
+            self._sweep()
+        except BaseException:
+            self._unlock()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if kind is None and self._changed:
                 self._commit()
-            elif kind is not None:
+            elif kind is None:
+                self._empty_scratch()
+            else:
                 self._sweep_new()
+        except BaseException:
+            if kind is None:
+                # The manifest on disk decides which files live, also when its own replacement is what failed.
+                self._sweep_new()
+            raise
         finally:
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def revision(self) -> int:
+        """The revision that this transaction makes when it commits a change."""
+        return self._revision
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to commit."""
+        return self._changed
 
     @property
     def scratch(self) -> Path:
         """A folder for intermediate files, emptied when the next transaction starts."""
-        path = self.folder / "scratch"
-        path.mkdir(exist_ok=True)
+        path = self.folder / ".scratch"
+        with disk_errors("scratch"):
+            path.mkdir(exist_ok=True)
         return path
 
     def path_for(self, table: str, partition: str) -> Path:
@@ -306,11 +339,14 @@ class Transaction(Generic[M]):
         return {e.path for partitions in self.manifest.tables.values() for e in partitions.values()} | set(self.manifest.retired)
 
     def _sweep(self) -> None:
-        """Remove what a killed predecessor left: temporary files and files of a revision that was never committed."""
+        """Remove what a killed predecessor left: temporary files and files of a revision that was never committed.
+
+        Only names that a transaction gives are looked at: a folder that also holds someone's own files loses none of them.
+        """
         live = self._live()
-        for path in self.folder.glob("*/*"):
-            unfinished = path.suffix == ".tmp"
-            uncommitted = path.suffix == ".parquet" and str(path.relative_to(self.folder)) not in live
+        for path in [*self.folder.glob("*/*"), *self.folder.glob(f".{MANIFEST}.*.tmp")]:
+            unfinished = path.name.startswith(".") and path.suffix == ".tmp"
+            uncommitted = _OWN_NAME.search(path.name) is not None and str(path.relative_to(self.folder)) not in live
             if path.is_file() and (unfinished or uncommitted):
                 path.unlink()
         self._empty_scratch()
@@ -323,11 +359,7 @@ class Transaction(Generic[M]):
         self._sweep()
 
     def _empty_scratch(self) -> None:
-        scratch = self.folder / "scratch"
-        if scratch.exists():
-            for path in scratch.iterdir():
-                path.unlink()
-            scratch.rmdir()
+        shutil.rmtree(self.folder / ".scratch", ignore_errors=True)
 
 
 def metadata_of(path: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ class Zones:
         codes: official codes, unique.
         names: names; may repeat.
         regions: the region of each zone.
+        region_names: the name of each zone's region.
         population: residents by the census; 0 where the file has none.
         jobs: workplaces.
         employed: residents who work.
@@ -42,6 +43,7 @@ class Zones:
     codes: tuple[str, ...]
     names: tuple[str, ...]
     regions: tuple[str, ...]
+    region_names: tuple[str, ...]
     population: Floats
     jobs: Floats
     employed: Floats
@@ -64,14 +66,16 @@ class Zones:
         index = {code: i for i, code in enumerate(self.region_codes)}
         return np.array([index[r] for r in self.regions], np.int64)
 
-    def placed(self, latitude: Floats, longitude: Floats) -> Zones:
-        """The same zones with centres."""
-        return replace(self, latitude=latitude, longitude=longitude)
+    @property
+    def name_of_region(self) -> dict[str, str]:
+        """Name by region code."""
+        return dict(zip(self.regions, self.region_names, strict=True))
 
 
 def read_zones(path: Path) -> Zones:
     """Zones from a CSV with the columns ``code`` (or ``kostat_2018_code``) and ``population``, and what it has of ``jobs``,
-    ``employed_residents``, ``region`` (or ``sido``), ``name`` (or ``sigungu_name``), ``latitude`` and ``longitude``.
+    ``employed_residents``, ``region`` (or ``sido``), ``region_name`` (or ``sido_name``), ``name`` (or
+    ``sigungu_name``), ``latitude`` and ``longitude``.
 
     A zone without population has no people; without ``jobs`` there are as many jobs as working residents; without a region it is the
     first two characters of the code.
@@ -100,10 +104,12 @@ def read_zones(path: Path) -> Zones:
     employed = np.minimum(np.where(np.isnan(employed), EMPLOYED_SHARE * population, employed), population)
     jobs = numbers("jobs")
     jobs = np.where(np.isnan(jobs), employed, jobs)
+    regions = tuple(r or c[:2] for r, c in zip(texts("region", "sido"), codes, strict=True))
     return Zones(
         codes=tuple(codes),
         names=tuple(n or c for n, c in zip(texts("name", "sigungu_name"), codes, strict=True)),
-        regions=tuple(r or c[:2] for r, c in zip(texts("region", "sido"), codes, strict=True)),
+        regions=regions,
+        region_names=tuple(n or r for n, r in zip(texts("region_name", "sido_name"), regions, strict=True)),
         population=population,
         jobs=jobs if jobs.sum() > 0 else employed,
         employed=employed,
@@ -137,6 +143,7 @@ def generate_zones(seed: int, count: int) -> Zones:
         codes=tuple(f"{region_codes[r]}{(w + 1) * 10:03d}" for r, w in zip(region, within, strict=True)),
         names=tuple(f"District {r + 1}-{w + 1}" for r, w in zip(region, within, strict=True)),
         regions=tuple(region_codes[r] for r in region),
+        region_names=tuple(f"Region {r + 1}" for r in region),
         population=population,
         jobs=jobs,
         employed=employed,

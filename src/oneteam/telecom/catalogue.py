@@ -36,6 +36,7 @@ _OWN: tuple[Measure, ...] = (
         "월별 거주 가입자(0–6시 최장 체류)",
         ("events",),
         residence.home,
+        rests_on=("night_dwell",),
     ),
     Measure(
         "home_permanence",
@@ -45,6 +46,7 @@ _OWN: tuple[Measure, ...] = (
         "월별 거주 가입자(야간 관측 최다)",
         ("events",),
         residence.home_by_permanence,
+        rests_on=("night_slots",),
     ),
     Measure(
         "work",
@@ -54,6 +56,7 @@ _OWN: tuple[Measure, ...] = (
         "월별 근무 가입자",
         ("events",),
         residence.work,
+        rests_on=("night_dwell", "work_slots"),
     ),
     Measure(
         "usual_environment",
@@ -63,6 +66,7 @@ _OWN: tuple[Measure, ...] = (
         "월별 일상 생활권",
         ("events",),
         residence.usual_environment,
+        rests_on=("days_seen",),
     ),
     Measure(
         "od",
@@ -81,6 +85,7 @@ _OWN: tuple[Measure, ...] = (
         "거주지별 기종점 통행",
         ("events",),
         mobility.od_by_home,
+        rests_on=("od", "night_dwell"),
     ),
     Measure(
         "trips",
@@ -90,6 +95,7 @@ _OWN: tuple[Measure, ...] = (
         "거주지별 통행량",
         ("events",),
         mobility.trips_by_home,
+        rests_on=("od", "night_dwell"),
     ),
     Measure(
         "coverage",
@@ -108,6 +114,42 @@ _OWN: tuple[Measure, ...] = (
         "일별 0–6시 체류 시간",
         ("events",),
         residence.night_dwell,
+    ),
+    Measure(
+        "night_slots",
+        (DAY, ZONE),
+        "h",
+        "Observed hours of the night, by day and zone",
+        "일별 야간 관측 시간",
+        ("events",),
+        residence.night_slots,
+    ),
+    Measure(
+        "work_slots",
+        (DAY, ZONE),
+        "h",
+        "Observed working hours, by day and zone",
+        "일별 근무시간대 관측 시간",
+        ("events",),
+        residence.work_slots,
+    ),
+    Measure(
+        "days_seen",
+        (DAY, ZONE),
+        "subscribers",
+        "Subscribers seen, by day and zone",
+        "일별 지역 관측 가입자",
+        ("events",),
+        residence.days_seen,
+    ),
+    Measure(
+        "active_days",
+        (DAY,),
+        "subscribers",
+        "Active subscribers by day",
+        "일별 활동 가입자",
+        ("events",),
+        presence.active_days,
     ),
 )
 

@@ -18,16 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from oneteam.core.errors import NaiveTimestampError, WrongTypeError
 from oneteam.stats.hashing import siphash24
+from oneteam.telecom.columns import NULL, OUT, floats, integers, stamps, texts, user_ids
 from oneteam.telecom.mapping import Mapping, zone_of
 from oneteam.telecom.mcc import countries_by_mcc, country_number
-from oneteam.telecom.timestamps import DAY_US, LAST_DAY, NO_OFFSET, StampState, local_to_utc, offset_table, parse_iso, utc_offsets_min
-
-NULL: Final = -1
-BAD: Final = -2
-OUT: Final = -3
-"""Marks in arrays of non-negative integers: no value, text that is no number, a number outside the type."""
+from oneteam.telecom.timestamps import LAST_DAY, NO_OFFSET, offset_table, utc_offsets_min
 
 
 class Verdict(IntEnum):
@@ -54,6 +49,7 @@ class Verdict(IntEnum):
     CELL_NOT_VALID = 18
     IMPOSSIBLE_SPEED = 19
     CANNOT_PARSE__ROW = 20
+    NULL_VALUE__CELL_ID = 21
 
     @property
     def reason(self) -> str:
@@ -168,207 +164,6 @@ class Judged:
     day: NDArray[np.int32]
 
 
-def _plain(column: pa.ChunkedArray) -> pa.Array:
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # more than 2 GiB of text in one batch
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
-    return array
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _decoded(column: pa.ChunkedArray) -> pa.Array:
-    array = _plain(column)
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-
-
-def _wrong_type(where: str, name: str, kind: pa.DataType, right: str) -> WrongTypeError:
-    return WrongTypeError(f"{where}: column {name!r} is of type {kind}; {right} is needed")
-
-
-def _user_ids(column: pa.ChunkedArray, where: str, name: str) -> pa.Array:
-    array = _decoded(column)
-    kind = array.type
-    if pa.types.is_integer(kind):
-        return array.cast(pa.string())
-    if pa.types.is_fixed_size_binary(kind):
-        return array.cast(pa.binary())
-    if _is_text(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return array
-    raise _wrong_type(where, name, kind, "text, binary or an integer")
-
-
-def _numbers_text(array: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
-    """Text as float64, and which rows hold something that is no number."""
-    stripped = pc.utf8_trim_whitespace(array)
-    bad = np.zeros(len(array), np.bool_)
-    try:
-        return pc.if_else(pc.equal(stripped, ""), None, stripped).cast(pa.float64()), bad
-    except pa.ArrowInvalid:
-        fits = pc.match_substring_regex(stripped, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$")
-        bad = pc.and_(pc.invert(fits), pc.not_equal(stripped, "")).fill_null(False).to_numpy(zero_copy_only=False)  # noqa: FBT003
-        return pc.if_else(fits, stripped, None).cast(pa.float64()), bad
-
-
-def _integers(column: pa.ChunkedArray | None, rows: int, where: str, name: str) -> NDArray[np.int32]:
-    """Non-negative integers with the marks NULL, BAD and OUT."""
-    if column is None or column.null_count == rows:
-        return np.full(rows, NULL, np.int32)
-    array = _plain(column)
-    if pa.types.is_dictionary(array.type):
-        values = _integers(pa.chunked_array([array.dictionary]), len(array.dictionary), where, name)
-        return np.append(values, np.int32(NULL))[array.indices.fill_null(len(values)).to_numpy()]
-    bad = None
-    if _is_text(array.type):
-        array, bad = _numbers_text(array)
-    elif not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
-        raise _wrong_type(where, name, array.type, "an integer, or text that holds one,")
-    values = array.fill_null(NULL).to_numpy(zero_copy_only=False)
-    if values.dtype == np.int32 and array.null_count == 0 and (rows == 0 or values.min() >= 0):
-        return values
-    whole = np.isfinite(values) & (np.floor(values) == values) if values.dtype.kind == "f" else np.ones(rows, np.bool_)
-    with np.errstate(invalid="ignore"):
-        out = np.where(whole & (values >= 0) & (values < 2**31), values, OUT).astype(np.int32)
-    out[~whole] = BAD
-    out[array.is_null(nan_is_null=values.dtype.kind == "f").to_numpy(zero_copy_only=False)] = NULL
-    if bad is not None:
-        out[bad] = BAD
-    return out
-
-
-def _floats(column: pa.ChunkedArray | None, rows: int, where: str, name: str) -> NDArray[np.float64]:
-    if column is None or column.null_count == rows:
-        return np.full(rows, np.nan)
-    array = _decoded(column)
-    bad = None
-    if _is_text(array.type):
-        array, bad = _numbers_text(array)
-    elif not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_decimal(array.type)):
-        raise _wrong_type(where, name, array.type, "a number, or text that holds one,")
-    values = array.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
-    if bad is not None and bad.any():
-        values = values.copy()
-        values[bad] = -np.inf
-    return np.asarray(values)
-
-
-def _texts(columns: list[pa.ChunkedArray], rows: int, separator: str, where: str, name: str) -> tuple[list[str], NDArray[np.int32]]:
-    """Distinct texts and the index of each row's among them; empty text is no text."""
-    if not columns or any(column.null_count == rows for column in columns):
-        return [], np.full(rows, NULL, np.int32)
-    parts = []
-    for column in columns:
-        array = _plain(column)
-        kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
-        if not (_is_text(kind) or pa.types.is_integer(kind)):
-            raise _wrong_type(where, name, kind, "text or an integer")
-        parts.append(array if pa.types.is_dictionary(array.type) else array.dictionary_encode())
-    if len(parts) == 1:
-        coded = parts[0]
-        words = coded.dictionary.cast(pa.string()).to_pylist()
-        index = coded.indices.fill_null(NULL).cast(pa.int32()).to_numpy()
-    else:
-        widths = [len(part.dictionary) for part in parts]
-        merged = np.zeros(rows, np.int64)
-        absent = np.zeros(rows, np.bool_)
-        for part, width in zip(parts, widths, strict=True):
-            at = part.indices.fill_null(NULL).to_numpy().astype(np.int64)
-            absent |= at < 0
-            merged = merged * width + at
-        merged[absent] = NULL
-        distinct, inverse = np.unique(merged, return_inverse=True)
-        words = [_joined(int(value), parts, widths, separator) for value in distinct]
-        index = inverse.astype(np.int32)
-    empty = np.array([word is None or not word for word in words], np.bool_)
-    if empty.any():
-        index = np.where(empty[index] & (index >= 0), np.int32(NULL), index)
-    return ["" if word is None else word for word in words], index
-
-
-def _joined(value: int, parts: list[pa.DictionaryArray], widths: list[int], separator: str) -> str | None:
-    if value < 0:
-        return None
-    words: list[str] = []
-    for part, width in zip(reversed(parts), reversed(widths), strict=True):
-        value, at = divmod(value, width)
-        words.append(str(part.dictionary[at].as_py() or ""))
-    return None if "" in words else separator.join(reversed(words))
-
-
-def _naive_to_utc(stamps: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
-    out = np.empty(len(stamps), np.int64)
-    local_to_utc(stamps, *offset_table(timezone), out)
-    return out
-
-
-def refuse_naive(where: str, row: int | None, name: str) -> NaiveTimestampError:
-    """The error for time stamps that nobody has given a zone."""
-    place = "" if row is None else f", row {row}"
-    return NaiveTimestampError(
-        f"{where}{place}: column {name!r} has time stamps without UTC offset",
-        hint="Say their zone: --naive-timezone Asia/Seoul, or timezone = 'Asia/Seoul' in the mapping file.",
-    )
-
-
-def _stamps(
-    column: pa.ChunkedArray, mapping: Mapping, rules: Rules, where: str, first_row: int
-) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.uint8]]:
-    """UTC stamps [us], the offset written beside them [min] or `NO_OFFSET`, and their `StampState`."""
-    name = mapping.sources_of("timestamp")[0]
-    naive_zone = mapping.timezone or rules.naive_timezone
-    array = _decoded(column)
-    rows = len(array)
-    offsets = np.full(rows, NO_OFFSET, np.int16)
-    naive = np.zeros(0, np.bool_)
-    if _is_text(array.type) and mapping.time_format == "iso":
-        stamps, offsets, state = parse_iso(array)
-        naive = (offsets == NO_OFFSET) & (state == StampState.OK)
-    else:
-        is_null = array.is_null().to_numpy(zero_copy_only=False)
-        if pa.types.is_timestamp(array.type):
-            values = array
-            naive = ~is_null if array.type.tz is None else naive
-        elif mapping.time_format.startswith("epoch_"):
-            values = _epoch(array, mapping.time_format.removeprefix("epoch_"), where, name)
-        elif _is_text(array.type):
-            values = pc.strptime(array, format=mapping.time_format, unit="us", error_is_null=True)
-            naive = values.is_valid().to_numpy(zero_copy_only=False)
-        else:
-            raise _wrong_type(where, name, array.type, "a timestamp, or text (or epoch numbers with time_format in a mapping file)")
-        state = np.where(is_null, StampState.NULL, np.where(values.is_null().to_numpy(zero_copy_only=False), StampState.BAD, StampState.OK))
-        state = state.astype(np.uint8)
-        micros = values.cast(pa.timestamp("us", tz=getattr(values.type, "tz", None)), safe=False).cast(pa.int64())
-        stamps = micros.fill_null(0).to_numpy(zero_copy_only=False)
-    if naive.any():
-        if naive_zone is None:
-            raise refuse_naive(where, first_row + int(np.argmax(naive)), name)
-        local = _naive_to_utc(stamps, naive_zone)
-        stamps = local if naive.all() else np.where(naive, local, stamps)
-    outside = (stamps < DAY_US) | (stamps >= LAST_DAY * DAY_US)
-    if outside.any():
-        state[outside & (state == StampState.OK)] = StampState.OUT_OF_RANGE
-    return stamps, offsets, state
-
-
-def _epoch(array: pa.Array, unit: str, where: str, name: str) -> pa.Array:
-    if _is_text(array.type):
-        numbers, _ = _numbers_text(array)
-    elif pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        numbers = array
-    else:
-        raise _wrong_type(where, name, array.type, "a number")
-    if not pa.types.is_integer(numbers.type):
-        scale = {"s": 1e6, "ms": 1e3, "us": 1.0}[unit]
-        micros = pc.round(pc.multiply(numbers, scale))
-        usable = pc.less(pc.abs(micros), 9e18)
-        numbers, unit = pc.if_else(usable, micros, None).cast(pa.int64()), "us"
-    limit = {"s": 2**40, "ms": 2**50, "us": 2**62}[unit]
-    inside = pc.less(pc.abs(numbers.cast(pa.int64())), limit)
-    return pc.if_else(inside, numbers.cast(pa.int64()), -1).cast(pa.timestamp(unit, tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
-
-
 def prepare(table: pa.Table, mapping: Mapping, rules: Rules, *, where: str, first_row: int = 1) -> Prepared:
     """Turn the columns of one batch into arrays.
 
@@ -395,48 +190,48 @@ def prepare(table: pa.Table, mapping: Mapping, rules: Rules, *, where: str, firs
         sources = mapping.sources_of(name)
         return table.column(sources[0]) if sources and sources[0] in has else None
 
-    def integers(name: str, constant: int | None = None) -> NDArray[np.int32]:
-        values = _integers(column(name), rows, where, (*mapping.sources_of(name), name)[0])
+    def numbers(name: str, constant: int | None = None) -> NDArray[np.int32]:
+        values = integers(column(name), rows, where, (*mapping.sources_of(name), name)[0])
         return np.full(rows, constant, np.int32) if constant is not None and column(name) is None else values
 
-    user_ids = _user_ids(table.column(mapping.sources_of("user_id")[0]), where, mapping.sources_of("user_id")[0])
-    stamp, offset_min, state = _stamps(table.column(mapping.sources_of("timestamp")[0]), mapping, rules, where, first_row)
+    users = user_ids(table.column(mapping.sources_of("user_id")[0]), where, mapping.sources_of("user_id")[0])
+    stamp, offset_min, state = stamps(table.column(mapping.sources_of("timestamp")[0]), mapping, rules.naive_timezone, where, first_row)
     if (written := column("utc_offset_min")) is not None:
-        given = _floats(written, rows, where, "utc_offset_min")
+        given = floats(written, rows, where, "utc_offset_min")
         offset_min = np.where(np.abs(given) <= 960, given, NO_OFFSET).astype(np.int16)
     if mapping.kind == "outbound":
         utc_offsets_min(stamp, *offset_table(rules.timezone), offset_min)
     cell_columns = [table.column(source) for source in mapping.sources_of("cell_id") if source in has]
-    cell_ids, cell_index = _texts(cell_columns, rows, mapping.cell_separator, where, "cell_id")
+    cell_ids, cell_index = texts(cell_columns, rows, mapping.cell_separator, where, "cell_id")
     kinds = column("event_type")
-    event_types, event_type = _texts([] if kinds is None else [kinds], rows, "", where, "event_type")
+    event_types, event_type = texts([] if kinds is None else [kinds], rows, "", where, "event_type")
     own_mcc = rules.mcc if column("mcc") is None and mapping.kind == "events" and mapping.constants.mcc is None else mapping.constants.mcc
-    lengths = pc.binary_length(user_ids).fill_null(0)
+    lengths = pc.binary_length(users).fill_null(0)
     return Prepared(
         rows=rows,
         first_row=first_row,
         table=table,
-        user_ids=user_ids,
+        user_ids=users,
         has_user=lengths.to_numpy(zero_copy_only=False) > 0,
-        subscriber=siphash24(user_ids),
+        subscriber=siphash24(users),
         stamp=stamp,
         stamp_state=state,
         offset_min=offset_min,
-        mcc=integers("mcc", own_mcc),
-        mnc=integers("mnc", mapping.constants.mnc),
-        plmn=integers("plmn"),
+        mcc=numbers("mcc", own_mcc),
+        mnc=numbers("mnc", mapping.constants.mnc),
+        plmn=numbers("plmn"),
         country=_countries(column("country"), rows, where),
         cell_ids=cell_ids,
         cell_index=cell_index,
-        latitude=_floats(column("latitude"), rows, where, "latitude"),
-        longitude=_floats(column("longitude"), rows, where, "longitude"),
+        latitude=floats(column("latitude"), rows, where, "latitude"),
+        longitude=floats(column("longitude"), rows, where, "longitude"),
         event_types=event_types,
         event_type=event_type,
     )
 
 
 def _countries(column: pa.ChunkedArray | None, rows: int, where: str) -> NDArray[np.int16]:
-    words, index = _texts([] if column is None else [column], rows, "", where, "country")
+    words, index = texts([] if column is None else [column], rows, "", where, "country")
     numbers = [country_number(word.strip().upper()) for word in words]
     table = np.array([*(number if number >= 0 else OUT for number in numbers), NULL], np.int16)
     return table[index]
@@ -491,7 +286,7 @@ def _network(kind: int, mcc: int, mnc: int, plmn: int, country: int, own: int, c
 
 
 @nb.njit(cache=True, nogil=True)
-def _place(latitude: float, longitude: float, has_cell: bool) -> int:  # noqa: FBT001
+def _place(latitude: float, longitude: float, has_cell: bool) -> int:
     if latitude == -np.inf or longitude == -np.inf:
         return 13
     if np.abs(latitude) > 90.0 or np.abs(longitude) > 180.0:
@@ -502,12 +297,12 @@ def _place(latitude: float, longitude: float, has_cell: bool) -> int:  # noqa: F
 
 
 @nb.njit(cache=True, nogil=True)
-def _judge_rows(  # noqa: C901, PLR0912
+def _judge_rows(  # noqa: C901
     kind: int,
     own: int,
     first_day: int,
     last_day: int,
-    check_cells: bool,  # noqa: FBT001
+    check_cells: bool,
     has_user: NDArray[np.bool_],
     stamp: NDArray[np.int64],
     state: NDArray[np.uint8],

@@ -179,12 +179,12 @@ def _normalised(row: Ints, zone: Ints, weight: Floats, zones: int) -> tuple[Ints
     """Sum weights by row and zone, drop the tiny ones, scale the rest to 1."""
     counted = (zone >= 0) & (weight > 0)
     key, slot = np.unique(row[counted] * zones + zone[counted], return_inverse=True)
-    total = np.bincount(slot, weight[counted], minlength=len(key))
+    total = np.asarray(np.bincount(slot, weight[counted], minlength=len(key)), dtype=np.float64)
     for keep_from in (SMALLEST_WEIGHT, 0.0):
         rows, owner = np.unique(key // zones, return_inverse=True)
-        total = total / np.bincount(owner, total, minlength=len(rows))[owner]
+        total = np.asarray(total / np.bincount(owner, total, minlength=len(rows))[owner])
         key, total = key[total >= keep_from], total[total >= keep_from]
-    return key // zones, key % zones, total
+    return np.asarray(key // zones), np.asarray(key % zones), total
 
 
 def _period_of(counts: pa.Table, periods: tuple[Ints, Ints, Ints], cell: str, day: str) -> Ints:

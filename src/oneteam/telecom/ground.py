@@ -37,6 +37,7 @@ class Ground:
 
     @classmethod
     def of(cls, zones: pa.Table, plane: EqualAreaProjection) -> Ground:
+        """The zones of a table in the schema `ZONES`, moved to the plane."""
         wkb = zones["geometry"].to_pylist() if "geometry" in zones.column_names else [None] * zones.num_rows
         polygons = plane.project(np.asarray(shapely.from_wkb(np.array(wkb, dtype=object)), dtype=object))
         shapely.prepare(polygons)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Int = int | np.int64
 
+KINDS: Final = ("presence", "od", "night_dwell", "home", "active_days")
+"""Measures whose contributions `run_slice` returns, in order. Flat keys: ``home`` is (month, zone), the others as in the catalogue."""
+
 DENSE_CELLS: Final = 48_000_000
 """Largest result table that is accumulated as a dense array; a larger one is collected as contributions and summed by sorting."""
 
@@ -41,6 +44,7 @@ class Wanted:
     emit_presence: bool = False
     emit_od: bool = False
     emit_night: bool = False
+    emit_active: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,14 @@ class Batch:
 def settings_array(settings: MeasureSettings) -> Ints:
     """The settings that the kernel reads, in its order."""
     return np.array(
-        [settings.min_stay_s, settings.max_gap_stay_s, settings.max_gap_move_s, settings.pad_s, settings.max_gap_trip_s],
+        [
+            settings.min_stay_s,
+            settings.max_gap_stay_s,
+            settings.max_gap_move_s,
+            settings.pad_s,
+            settings.max_gap_trip_s,
+            settings.max_gap_unknown_s - 2 * settings.pad_s,
+        ],
         np.int64,
     )
 
@@ -173,7 +184,7 @@ def run_slice(
     settings: MeasureSettings,
     wanted: Wanted,
     totals: Totals,
-) -> tuple[Contributions, Contributions, Contributions, Contributions]:
+) -> tuple[Contributions, ...]:
     """Process a range of subscribers; releases the GIL.
 
     Args:
@@ -187,11 +198,12 @@ def run_slice(
         totals: where dense sums are added, owned by the calling thread.
 
     Returns:
-        Contributions to presence, od, night dwell and home (key: month * zone_count + zone), empty where not wanted.
+        Contributions to the measures of `KINDS`, in that order; empty where not wanted.
     """
     need_od = wanted.emit_od or (wanted.od and not len(totals.od_trips))
     need_presence = wanted.emit_presence or (wanted.presence and not len(totals.presence))
-    flags = np.array([wanted.presence, wanted.od, wanted.night, wanted.segments, need_presence, need_od, wanted.emit_night])
+    kinds = (wanted.presence, wanted.od, wanted.night, wanted.segments)
+    flags = np.array([*kinds, need_presence, need_od, wanted.emit_night, wanted.emit_active])
     out = _process(
         batch.subscriber,
         batch.timestamp_us,
@@ -219,8 +231,7 @@ def run_slice(
         totals.active_day,
         totals.active_month,
     )
-    presence, od, night, home = (Contributions(*part) for part in out)
-    return presence, od, night, home
+    return tuple(Contributions(*part) for part in out)
 
 
 @compiled
@@ -367,8 +378,8 @@ def _process(  # noqa: C901, PLR0912, PLR0915 - one pass is the point; numba pay
     active_day: Ints,
     active_month: Ints,
 ) -> tuple[tuple[Ints, Ints, Ints], ...]:
-    min_stay, gap_stay, gap_move, pad, gap_trip = settings
-    want_presence, want_od, want_night, want_segments, emit_presence, emit_od, emit_night = flags
+    min_stay, gap_stay, gap_move, pad, gap_trip, longest_unknown = settings
+    want_presence, want_od, want_night, want_segments, emit_presence, emit_od, emit_night, emit_active = flags
     files, days, cells = len(at), len(months), zones.shape[1]
     seen = np.zeros(zone_count, np.int64)
     visit = 0
@@ -385,6 +396,7 @@ def _process(  # noqa: C901, PLR0912, PLR0915 - one pass is the point; numba pay
     o_s, o_k, o_v, o_n = np.empty(16, np.int64), np.empty(16, np.int64), np.empty(16, np.int64), 0
     n_s, n_k, n_v, n_n = np.empty(16, np.int64), np.empty(16, np.int64), np.empty(16, np.int64), 0
     h_s, h_k, h_n = np.empty(16, np.int64), np.empty(16, np.int64), 0
+    a_s, a_k, a_n = np.empty(16, np.int64), np.empty(16, np.int64), 0
 
     while True:
         user, some = np.int64(0), False
@@ -407,6 +419,8 @@ def _process(  # noqa: C901, PLR0912, PLR0915 - one pass is the point; numba pay
         se_k, se_v = _grown(se_k, room), _grown(se_v, room)
         if emit_presence:
             p_s, p_k = _grown(p_s, p_n + own), _grown(p_k, p_n + own)
+        if emit_active:
+            a_s, a_k = _grown(a_s, a_n + days), _grown(a_k, a_n + days)
         od_n = ni_n = se_n = 0
         hour_now = day_now = month_now = -1
         zone = -1  # of the run; -1 before the first
@@ -442,6 +456,9 @@ def _process(  # noqa: C901, PLR0912, PLR0915 - one pass is the point; numba pay
                             if d != day_now:
                                 day_now = d
                                 active_day[d] += 1
+                                if emit_active:
+                                    a_s[a_n], a_k[a_n] = user, d
+                                    a_n += 1
                                 if months[d] != month_now:
                                     month_now = months[d]
                                     active_month[month_now] += 1
@@ -472,7 +489,7 @@ def _process(  # noqa: C901, PLR0912, PLR0915 - one pass is the point; numba pay
                 if want_segments:
                     state = _STAY if is_stay else _MOVE
                     se_n = _cut_into_days(start, end, zone, state, since, offset, first_day, days, zone_count, se_k, se_v, se_n, False)
-                    if next_start > end:
+                    if end < next_start <= end + longest_unknown:
                         se_n = _cut_into_days(
                             end, next_start, -1, _UNKNOWN, since, offset, first_day, days, zone_count, se_k, se_v, se_n, False
                         )
@@ -525,10 +542,11 @@ def _process(  # noqa: C901, PLR0912, PLR0915 - one pass is the point; numba pay
                 segment_s[se_k[j]] += se_v[j]
                 segment_subscribers[se_k[j]] += 1
 
-    ones = np.ones(max(p_n, h_n), np.int64)
+    ones = np.ones(max(p_n, h_n, a_n), np.int64)
     return (
         (p_s[:p_n], p_k[:p_n], ones[:p_n]),
         (o_s[:o_n], o_k[:o_n], o_v[:o_n]),
         (n_s[:n_n], n_k[:n_n], n_v[:n_n]),
         (h_s[:h_n], h_k[:h_n], ones[:h_n]),
+        (a_s[:a_n], a_k[:a_n], ones[:a_n]),
     )

@@ -7,7 +7,8 @@ the Eurostat multi-MNO reference pipeline (raw events, network topology) and Flo
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping as MappingOf
+from collections.abc import Collection
+from collections.abc import Mapping as MappingOf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Self

@@ -8,8 +8,8 @@ integers, so that every engine gives bit-identical tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -29,7 +29,7 @@ TableName = Literal["events", "inbound", "outbound"]
 
 HALO_DAYS = (2, 1)
 """How many days before and after a day can change its results. Back: a trip's origin may have ended 24 h before, after a stay of at most
-6 h that matters, with silences of at most 12 h: less than 48 h. Forward: a segment that begins on the day is decided within 12 h."""
+6 h that matters, with silences of at most 12 h: less than 48 h. Forward: a segment that begins on the day is decided within 12 h, an unknown one within 24 h."""
 
 
 class State(IntEnum):
@@ -56,6 +56,7 @@ class MeasureSettings:
         min_stay_s: shortest dwell that counts as a stay [s]; 20 or 30 min are customary.
         max_gap_stay_s: longest silence within one place that still counts as being there [s].
         max_gap_move_s: longest silence between two places that still counts as observed [s].
+        max_gap_unknown_s: longest silence that is reported as unknown; through a longer one the subscriber is off the record [s].
         pad_s: how far beyond its first and last event an isolated segment reaches into the unknown, at most [s].
         max_gap_trip_s: longest time between two stays that still makes a trip of them [s].
         night_h: hours of the night, as (first, last exclusive), for home by permanence.
@@ -67,6 +68,7 @@ class MeasureSettings:
     min_stay_s: int = 1_800
     max_gap_stay_s: int = 43_200
     max_gap_move_s: int = 7_200
+    max_gap_unknown_s: int = 86_400
     pad_s: int = 300
     max_gap_trip_s: int = 86_400
     night_h: tuple[int, int] = (20, 8)
@@ -80,6 +82,7 @@ class MeasureSettings:
             (0 <= 2 * self.pad_s <= self.max_gap_move_s, "0 <= 2 * pad_s <= max_gap_move_s"),
             (self.max_gap_move_s <= self.max_gap_stay_s <= 43_200, "max_gap_move_s <= max_gap_stay_s <= 43200 (12 h)"),
             (2 * self.pad_s < self.min_stay_s <= 21_600, "2 * pad_s < min_stay_s <= 21600 (6 h)"),
+            (self.max_gap_stay_s <= self.max_gap_unknown_s <= 86_400, "max_gap_stay_s <= max_gap_unknown_s <= 86400 (24 h)"),
             (0 < self.max_gap_trip_s <= 86_400, "0 < max_gap_trip_s <= 86400 (24 h)"),
             (all(0 <= h <= 24 for h in (*self.night_h, *self.work_h)), "hours from 0 to 24"),
             (self.work_h[0] < self.work_h[1], "work_h must not pass midnight"),
@@ -106,6 +109,7 @@ class Inputs:
             rows; results exist for these days only.
         offsets: UTC offsets in force, as (UTC epoch second from which it holds, offset [s]), ascending.
         settings: the numbers.
+        daily: contributions of daily measures that were computed before, by name.
     """
 
     events: ir.Table
@@ -114,6 +118,11 @@ class Inputs:
     calendar: ir.Table
     offsets: tuple[tuple[int, int], ...]
     settings: MeasureSettings
+    daily: Mapping[str, ir.Table] = field(default_factory=dict)
+
+    def daily_or(self, name: str, define: Callable[[Inputs], ir.Table]) -> ir.Table:
+        """The kept contributions of a daily measure, or its definition where none are kept."""
+        return self.daily[name] if name in self.daily else define(self)
 
     def to_local(self, t: ir.IntegerValue) -> ir.IntegerValue:
         """Local epoch second of a UTC epoch second; a daylight-saving change inside the period becomes a case distinction."""
@@ -135,6 +144,7 @@ class Measure:
         title_ko: the same in Korean.
         needs: the tables it reads.
         contributions: its definition.
+        rests_on: daily measures from whose contributions it follows.
     """
 
     name: str
@@ -144,6 +154,12 @@ class Measure:
     title_ko: str
     needs: tuple[TableName, ...]
     contributions: Callable[[Inputs], ir.Table]
+    rests_on: tuple[str, ...] = ()
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether a day's result depends on that day and its neighbours only, so that it can be kept."""
+        return self.needs == ("events",) and not self.rests_on
 
 
 def define(measure: Measure, inputs: Inputs) -> ir.Table:

@@ -44,10 +44,10 @@ def _with_home(inputs: Inputs, trips: ir.Table) -> ir.Table:
 
 def od_by_home(inputs: Inputs) -> ir.Table:
     """Trips by day, home zone of the traveller in that month (-1 unknown), origin and destination."""
-    return _with_home(inputs, od_flow(inputs)).select("subscriber", "day", "home", "origin", "destination", "value")
+    return _with_home(inputs, inputs.daily_or("od", od_flow)).select("subscriber", "day", "home", "origin", "destination", "value")
 
 
 def trips_by_home(inputs: Inputs) -> ir.Table:
     """Trips by day and home zone of the traveller: how much the residents of a zone move."""
-    table = _with_home(inputs, od_flow(inputs))
+    table = _with_home(inputs, inputs.daily_or("od", od_flow))
     return table.group_by("subscriber", "day", "home").agg(value=table.value.sum().cast("int64"))

@@ -71,7 +71,7 @@ def _longest(inputs: Inputs, daily: ir.Table) -> ir.Table:
 
 def home_zones(inputs: Inputs) -> ir.Table:
     """Home of each subscriber and month, Statistics Korea's definition: ``subscriber``, ``month``, ``zone``."""
-    return _longest(inputs, night_dwell(inputs)).select("subscriber", "month", "zone")
+    return _longest(inputs, inputs.daily_or("night_dwell", night_dwell)).select("subscriber", "month", "zone")
 
 
 def home(inputs: Inputs) -> ir.Table:
@@ -81,13 +81,13 @@ def home(inputs: Inputs) -> ir.Table:
 
 def home_by_permanence(inputs: Inputs) -> ir.Table:
     """Residents by month and zone (most observed night slots)."""
-    return _longest(inputs, night_slots(inputs)).select("subscriber", "month", "zone", value=ibis.literal(1, "int64"))
+    return _longest(inputs, inputs.daily_or("night_slots", night_slots)).select("subscriber", "month", "zone", value=ibis.literal(1, "int64"))
 
 
 def work(inputs: Inputs) -> ir.Table:
     """Workers by month and zone: most observed working-hour slots outside the home zone, on at least ``min_work_days`` days."""
     homes = home_zones(inputs).select("subscriber", "month", home="zone")
-    slots = work_slots(inputs).join(inputs.calendar.select("day", "month"), "day")
+    slots = inputs.daily_or("work_slots", work_slots).join(inputs.calendar.select("day", "month"), "day")
     joined = slots.left_join(homes, ["subscriber", "month"])
     away = joined.filter(joined.home.isnull() | (joined.home != joined.zone)).select("subscriber", "day", "zone", "value")
     best = _longest(inputs, away)
@@ -97,7 +97,7 @@ def work(inputs: Inputs) -> ir.Table:
 
 def usual_environment(inputs: Inputs) -> ir.Table:
     """Days by month and zone, for zones seen on at least ``usual_days_percent`` of the subscriber's observed days of the month."""
-    seen = days_seen(inputs).join(inputs.calendar.select("day", "month"), "day")
+    seen = inputs.daily_or("days_seen", days_seen).join(inputs.calendar.select("day", "month"), "day")
     observed = seen.select("subscriber", "month", "day").distinct().group_by("subscriber", "month").agg(observed_days=lambda t: t.count())
     places = seen.group_by("subscriber", "month", "zone").agg(value=lambda t: t.count().cast("int64"))
     both = places.join(observed, ["subscriber", "month"])

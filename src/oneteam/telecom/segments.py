@@ -5,7 +5,8 @@ After the continuous time segmentation of the Eurostat multi-MNO pipeline, resta
 1. Events in order of time. A *run* is a maximal sequence in one zone whose silences are at most ``max_gap_stay_s``.
 2. A silence up to ``max_gap_move_s`` after a run is *covered*: the run lasts until the next one begins. After a longer silence, or at
    the end of the record, the run ends ``pad_s`` after its last event, and the next begins ``pad_s`` before its first.
-3. A run of at least ``min_stay_s`` is a stay, a shorter one a move; what lies between two padded ends is unknown.
+3. A run of at least ``min_stay_s`` is a stay, a shorter one a move; what lies between two padded ends is unknown, if the silence is
+   at most ``max_gap_unknown_s``.
 """
 
 from __future__ import annotations
@@ -71,16 +72,17 @@ def by_local_day(inputs: Inputs, segments: ir.Table) -> ir.Table:
         segments: with ``start`` and ``end`` (UTC seconds) and any other columns.
 
     Returns:
-        The same columns and ``day`` int32, ``from_s`` and ``to_s`` (seconds since that day's midnight, to_s > from_s).
+        The same columns and ``day`` int64, ``from_s`` and ``to_s`` (seconds since that day's midnight, to_s > from_s).
     """
     local = segments.mutate(local_start=inputs.to_local(segments.start), local_end=inputs.to_local(segments.end))
     local = local.filter(local.local_end > local.local_start)
     first_day = local.local_start // DAY_S
     last_day = (local.local_end - 1) // DAY_S
-    cut = local.mutate(day=ibis.range(first_day, last_day + 1).unnest().cast("int32"))
+    # No cast around the generator: Spark allows none.
+    cut = local.mutate(day=ibis.range(first_day, last_day + 1).unnest())
     cut = cut.mutate(
-        from_s=ibis.greatest(cut.local_start - cut.day.cast("int64") * DAY_S, 0),
-        to_s=ibis.least(cut.local_end - cut.day.cast("int64") * DAY_S, DAY_S),
+        from_s=ibis.greatest(cut.local_start - cut.day * DAY_S, 0),
+        to_s=ibis.least(cut.local_end - cut.day * DAY_S, DAY_S),
     )
     return cut.drop("local_start", "local_end").semi_join(inputs.calendar, "day")
 
@@ -89,7 +91,8 @@ def time_segments(inputs: Inputs) -> ir.Table:
     """Seconds by day, state and zone (-1 for unknown), of each subscriber."""
     table = runs(inputs)
     known = table.select("subscriber", "zone", "state", "start", "end")
-    silent = table.filter(table.next_start > table.end)
+    longest = inputs.settings.max_gap_unknown_s - 2 * inputs.settings.pad_s
+    silent = table.filter((table.next_start > table.end) & (table.next_start - table.end <= longest))
     unknown = silent.select(
         "subscriber",
         zone=ibis.literal(-1, "int32"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pyarrow as pa
 from oneteam.core.errors import NothingFoundError, UnsupportedMeasureError
 from oneteam.core.progress import Progress, silent
 from oneteam.telecom.inputs import EPOCH, Period, lookup_by_day, month_of
-from oneteam.telecom.kernel import Contributions, Frame, Totals, Wanted, run_slice, slice_bounds
+from oneteam.telecom.kernel import KINDS, Contributions, Frame, Totals, Wanted, run_slice, slice_bounds
 from oneteam.telecom.measure import Measure
 from oneteam.telecom.service.partitions import ROWS_PER_BATCH, batches
 from oneteam.telecom.service.source import ACTIVE, Result, Source, finest_time_key
@@ -22,15 +22,12 @@ from oneteam.telecom.service.source import ACTIVE, Result, Source, finest_time_k
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KINDS: Final = ("presence", "od", "night_dwell", "home")
-"""Measures in the order in which `run_slice` returns contributions."""
-
 
 class KernelEngine:
     """The compiled kernel: one pass over the events for all measures asked for."""
 
     name = "kernel"
-    MEASURES = frozenset({"presence", "od", "home", "night_dwell", "time_segments", "coverage"})
+    MEASURES = frozenset({"presence", "od", "home", "night_dwell", "time_segments", "coverage", "active_days"})
 
     def __init__(self, *, threads: int | None = None, rows_per_batch: int = ROWS_PER_BATCH) -> None:
         self.threads = threads or os.cpu_count() or 1
@@ -41,7 +38,13 @@ class KernelEngine:
         return measure.name in self.MEASURES
 
     def run(
-        self, source: Source, measures: Sequence[Measure], period: Period, *, contributions: bool = False, progress: Progress = silent
+        self,
+        source: Source,
+        measures: Sequence[Measure],
+        period: Period,
+        *,
+        contributions: Collection[str] = (),
+        progress: Progress = silent,
     ) -> dict[str, Result]:
         """Run all measures in one pass.
 
@@ -50,10 +53,10 @@ class KernelEngine:
             NothingFoundError: no events in the period.
         """
         names = {measure.name for measure in measures}
-        missing = sorted(names - self.MEASURES | (names & {"time_segments", "coverage"} if contributions else set()))
-        if missing:
-            what = "contributions to " if contributions else ""
-            raise UnsupportedMeasureError(f"the kernel has no {what}{', '.join(missing)}", hint="Use --engine auto or duckdb.")
+        if missing := sorted(names - self.MEASURES):
+            raise UnsupportedMeasureError(f"the kernel has no {', '.join(missing)}", hint="Use --engine auto or duckdb.")
+        if missing := sorted(set(contributions) & {"time_segments", "coverage"}):
+            raise UnsupportedMeasureError(f"the kernel gives no contributions to {', '.join(missing)}", hint="Use --engine duckdb.")
         wide = period.with_halo()
         files = source.files("events", wide)
         if not files:
@@ -69,9 +72,10 @@ class KernelEngine:
             od="od" in names,
             night=bool(names & {"home", "night_dwell"}),
             segments="time_segments" in names,
-            emit_presence=contributions and "presence" in names,
-            emit_od=contributions and "od" in names,
-            emit_night=contributions and bool(names & {"home", "night_dwell"}),
+            emit_presence="presence" in contributions,
+            emit_od="od" in contributions,
+            emit_night=bool({"home", "night_dwell"} & set(contributions)),
+            emit_active="active_days" in contributions,
         )
         workers = [Totals.zeros(frame, wanted) for _ in range(self.threads)]
         collected: dict[str, list[Contributions]] = {kind: [] for kind in KINDS}
@@ -87,14 +91,14 @@ class KernelEngine:
                 for job in jobs:
                     for kind, part in zip(KINDS, job.result(), strict=True):
                         if len(part.key):
-                            collected[kind].append(part if contributions else summed(part))
+                            collected[kind].append(part if kind in contributions else summed(part))
                 done += len(batch.subscriber)
                 progress(f"{', '.join(sorted(names))} on kernel", done, rows)
 
         totals = workers[0]
         for other in workers[1:]:
             totals.add(other)
-        return {m.name: _result(m, totals, frame, collected, contributions=contributions) for m in measures}
+        return {m.name: _result(m, totals, frame, collected, contributions=m.name in contributions) for m in measures}
 
 
 def summed(rows: Contributions) -> Contributions:
@@ -137,6 +141,7 @@ def _result(measure: Measure, totals: Totals, frame: Frame, collected: dict[str,
         "home": (totals.home, totals.home),
         "time_segments": (totals.segment_s, totals.segment_subscribers),
         "coverage": (totals.active_hour, totals.active_hour),
+        "active_days": (totals.active_day, totals.active_day),
     }
     value, subscribers = dense[name]
     if len(value):

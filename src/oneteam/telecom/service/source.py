@@ -7,14 +7,16 @@ the bit; a contract test says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from oneteam.core.errors import NothingFoundError
 from oneteam.core.progress import Progress
 from oneteam.store.tables import read_manifest, read_parquet
 from oneteam.telecom.dataset import TelecomManifest
@@ -54,6 +56,17 @@ class Source:
         first, last = period.first.isoformat(), period.last.isoformat()
         entries = self.manifest.tables.get(table, {})
         return {day: self.folder / entries[day].path for day in sorted(entries) if first <= day <= last}
+
+    def everything(self) -> Period:
+        """From the first to the last local day with events.
+
+        Raises:
+            NothingFoundError: there are none.
+        """
+        days = self.manifest.days()
+        if not days:
+            raise NothingFoundError(f"{self.folder}: no events in this dataset", hint=self.days_hint())
+        return Period(date.fromisoformat(days[0]), date.fromisoformat(days[-1]))
 
     def days_hint(self) -> str:
         """Which days there are, as a sentence."""
@@ -102,7 +115,7 @@ class Engine(Protocol):
         """Whether this engine can run the measure."""
 
     def run(
-        self, source: Source, measures: Sequence[Measure], period: Period, *, contributions: bool, progress: Progress
+        self, source: Source, measures: Sequence[Measure], period: Period, *, contributions: Collection[str] = (), progress: Progress
     ) -> dict[str, Result]:
         """Run measures over the days of a period; by name."""
 

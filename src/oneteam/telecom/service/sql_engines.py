@@ -6,7 +6,9 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,25 +35,37 @@ class IbisEngine:
         """Every measure is defined in Ibis."""
         return True
 
-    @contextlib.contextmanager
-    def inputs(self, source: Source, period: Period) -> Iterator[Inputs]:
-        """Bind a dataset to this engine."""
+    def inputs(self, source: Source, period: Period, reach: Period, daily: Mapping[str, Sequence[Path]]) -> AbstractContextManager[Inputs]:
+        """Bind a dataset to this engine.
+
+        Args:
+            source: the dataset.
+            period: days with results.
+            reach: days whose events are read.
+            daily: files with the kept contributions of daily measures.
+        """
         raise NotImplementedError
 
     def run(
-        self, source: Source, measures: Sequence[Measure], period: Period, *, contributions: bool = False, progress: Progress = silent
+        self,
+        source: Source,
+        measures: Sequence[Measure],
+        period: Period,
+        *,
+        contributions: Collection[str] = (),
+        daily: Mapping[str, Sequence[Path]] | None = None,
+        progress: Progress = silent,
     ) -> dict[str, Result]:
         """Run measures one after the other."""
         results = {}
-        with self.inputs(source, period) as inputs:
-            hourly = presence.active_devices(inputs).semi_join(inputs.calendar, "day")
-            active = {
-                "hour": hourly.group_by("day", "hour").agg(active=hourly.count()),
-                "day": (days := hourly.select("subscriber", "day").distinct()).group_by("day").agg(active=days.count()),
-                "month": (months := days.join(inputs.calendar.select("day", "month"), "day").select("subscriber", "month").distinct())
-                .group_by("month")
-                .agg(active=months.count()),
-            }
+        for table in sorted({name for measure in measures for name in measure.needs} - set(source.manifest.tables)):
+            raise NothingFoundError(
+                f"{source.folder}: no {table} records", hint="Ingest roaming records, see `oneteam telecom ingest --help`."
+            )
+        # A return may follow a journey that began long before the period.
+        reach = source.everything() if any("outbound" in measure.needs for measure in measures) else period.with_halo()
+        with self.inputs(source, period, reach, daily or {}) as inputs:
+            active = _active(inputs)
             for number, measure in enumerate(measures):
                 progress(f"{measure.name} on {self.name}", number, len(measures))
                 keys = [key.name for key in measure.keys]
@@ -60,10 +74,22 @@ class IbisEngine:
                 results[measure.name] = Result(
                     normalised(aggregate(measure, rows).to_pyarrow(), keys),
                     normalised(active[time].to_pyarrow(), ACTIVE[time]),
-                    normalised(rows.to_pyarrow(), keys, subscriber=True) if contributions else None,
+                    normalised(rows.to_pyarrow(), keys, subscriber=True) if measure.name in contributions else None,
                 )
             progress("measures", len(measures), len(measures))
         return results
+
+
+def _active(inputs: Inputs) -> dict[str, ir.Table]:
+    """Subscribers with any event, by hour, day and month."""
+    hourly = presence.active_devices(inputs).semi_join(inputs.calendar, "day")
+    days = inputs.daily_or("active_days", presence.active_days).semi_join(inputs.calendar, "day")
+    months = days.join(inputs.calendar.select("day", "month"), "day").select("subscriber", "month").distinct()
+    return {
+        "hour": hourly.group_by("day", "hour").agg(active=hourly.count()),
+        "day": days.group_by("day").agg(active=days.count()),
+        "month": months.group_by("month").agg(active=months.count()),
+    }
 
 
 class DuckDbEngine(IbisEngine):
@@ -76,22 +102,26 @@ class DuckDbEngine(IbisEngine):
         self.memory_limit = memory_limit
 
     @contextlib.contextmanager
-    def inputs(self, source: Source, period: Period) -> Iterator[Inputs]:
+    def inputs(self, source: Source, period: Period, reach: Period, daily: Mapping[str, Sequence[Path]]) -> Iterator[Inputs]:
         """Bind the dataset's files as views, then forbid DuckDB everything else."""
         with tempfile.TemporaryDirectory(prefix="oneteam-duckdb-") as spill:
             connection = ibis.duckdb.connect(threads=self.threads, memory_limit=self.memory_limit, temp_directory=spill)
             try:
-                wide = period.with_halo()
+
+                def scan(name: str, columns: list[str], files: Iterable[Path]) -> ir.Table:
+                    query = f"SELECT {', '.join(columns)} FROM read_parquet([{', '.join(_quoted(path) for path in files)}])"  # noqa: S608
+                    connection.raw_sql(f"CREATE VIEW {name} AS {query}")
+                    return connection.table(name)
 
                 def view(name: str, columns: list[str]) -> ir.Table | None:
-                    files = source.files(name, wide).values()
-                    if not files:
-                        return None
-                    query = f"SELECT {', '.join(columns)} FROM read_parquet([{', '.join(_quoted(path) for path in files)}])"  # noqa: S608
-                    connection.raw_sql(f"CREATE VIEW raw_{name} AS {query}")
-                    return connection.table(f"raw_{name}")
+                    files = source.files(name, reach).values()
+                    return scan(f"raw_{name}", columns, files) if files else None
 
-                inputs = bind(view, lambda name, table: connection.create_table(name, table, temp=True), source, period, DUCKDB_SECONDS)
+                def create(name: str, table: pa.Table) -> ir.Table:
+                    return connection.create_table(name, table, temp=True)
+
+                kept = {name: scan(f"daily_{name}", ["*"], files) for name, files in daily.items()}
+                inputs = replace(bind(view, create, source, period, DUCKDB_SECONDS), daily=kept)
                 folders = ", ".join(_quoted(path) for path in (source.folder, Path(spill)))
                 connection.raw_sql(f"SET allowed_directories = [{folders}]")
                 connection.raw_sql("SET enable_external_access = false")
@@ -156,6 +186,7 @@ class SparkEngine(IbisEngine):
         active = SparkSession.getActiveSession()
         if active is not None:
             return active
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         session = (
             SparkSession.builder.master(f"local[{self.threads}]")
             .appName("oneteam")
@@ -171,21 +202,23 @@ class SparkEngine(IbisEngine):
         return session
 
     @contextlib.contextmanager
-    def inputs(self, source: Source, period: Period) -> Iterator[Inputs]:
+    def inputs(self, source: Source, period: Period, reach: Period, daily: Mapping[str, Sequence[Path]]) -> Iterator[Inputs]:
         """Bind the dataset's files as temporary views."""
         session = self.session()
         connection = ibis.pyspark.connect(session)
-        wide = period.with_halo()
+
+        def scan(name: str, columns: list[str], files: Iterable[Path]) -> ir.Table:
+            paths = [str(path.resolve()) for path in files]
+            session.read.parquet(*paths).selectExpr(*columns).createOrReplaceTempView(name)
+            return connection.table(name)
 
         def view(name: str, columns: list[str]) -> ir.Table | None:
-            files = [str(path.resolve()) for path in source.files(name, wide).values()]
-            if not files:
-                return None
-            session.read.parquet(*files).selectExpr(*columns).createOrReplaceTempView(f"raw_{name}")
-            return connection.table(f"raw_{name}")
+            files = source.files(name, reach).values()
+            return scan(f"raw_{name}", columns, files) if files else None
 
         def create(name: str, table: pa.Table) -> ir.Table:
             session.createDataFrame(table).createOrReplaceTempView(name)
             return connection.table(name)
 
-        yield bind(view, create, source, period, SPARK_SECONDS)
+        kept = {name: scan(f"daily_{name}", ["*"], files) for name, files in daily.items()}
+        yield replace(bind(view, create, source, period, SPARK_SECONDS), daily=kept)

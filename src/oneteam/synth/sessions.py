@@ -1,0 +1,304 @@
+"""When a phone makes events: bursts of records with very short gaps, few bursts a day, quiet days, and people who differ a hundredfold.
+
+The numbers marked *fitted* describe the packet sessions of one carrier in August 2015 (968 users, 68,788 records): within a burst the gap
+to the next record is lognormal with median 1.8 s (a third of the gaps rounds down to 0 s, half to 1 s or less); burst sizes and users'
+rates are lognormal with a long tail; the burstiness of the gaps, B = (sd - mean) / (sd + mean) (Goh and Barabasi 2008, EPL 81, 48002), is
+0.78. A signalling feed sees a moving phone more often than a packet log does, so phones here also tend to make a record on arriving at
+and on leaving a place.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from oneteam.stats.compiled import compiled
+from oneteam.stats.random import derive, exponential, normal, poisson, raw, stream_key, uniform
+from oneteam.synth import streams
+from oneteam.synth.network import SECTORS, sector_towards
+from oneteam.synth.schedules import DAY_S, Plans
+
+GAP_LOG_MEDIAN: Final = 0.6
+"""Log of the median gap within a burst [ln s]; fitted."""
+GAP_LOG_SD: Final = 2.2
+"""Spread of gaps within a burst; fitted."""
+MAX_GAP_S: Final = 600.0
+"""A longer silence ends the burst; the cut at which the fit was made."""
+BURST_LOG_SD: Final = 1.3
+"""Spread of burst sizes; fitted."""
+RATE_LOG_SD: Final = 1.05
+"""Spread of users' rates; the real users' is 1.3, over people who were seen on as little as one day."""
+BURST_MEAN_AT_14: Final = 4.6
+"""Mean records in a burst for 14 records a day; grows with the 0.4th power of the rate."""
+FOLLOW_UP: Final = 0.35
+"""Chance that a burst is followed by another within the hour."""
+FOLLOW_UP_S: Final = 1_500.0
+QUIET: Final = 0.45
+"""Chance that the rarest users are not seen at all for two days; falls with a user's rate."""
+QUIET_DAYS: Final = 2
+SEEN_MOVING: Final = 0.8
+"""Chance that a busy user makes a record on arriving or on leaving; falls with a user's rate."""
+PING_PONG: Final = 0.05
+"""Share of records of a burst that another cell takes."""
+SECOND_CELL, THIRD_CELL = 0.08, 0.03
+"""Share of bursts served by the second and by the third best cell."""
+MAX_BURST: Final = 400
+MAX_PER_DAY: Final = 1_500
+
+HOURS: Final = (1.2, 0.7, 0.4, 0.3, 0.4, 0.9, 2.2, 4.2, 5.2, 4.8, 4.6, 4.8, 5.8, 5.0, 4.6, 4.7, 5.0, 5.8, 6.4, 6.0, 5.6, 5.2, 4.4, 2.6)
+
+_TRAITS = int(streams.Stream.TRAITS)
+_SESSIONS = int(streams.Stream.SESSIONS)
+_MICROSECONDS = 1_000_000
+
+
+class SessionModel(NamedTuple):
+    """Numbers of the model; ``bursts_per_day`` is set so that the mean volume is as asked."""
+
+    bursts_per_day: float
+    burst_log_mean: float
+    hour_cumulative: npt.NDArray[np.float64]
+
+
+class Radio(NamedTuple):
+    """Which cells serve what, for all carriers: arrays of `network.Serving`, by carrier."""
+
+    cells: npt.NDArray[np.int32]
+    raster: npt.NDArray[np.int32]
+    west: float
+    south: float
+    raster_m: float
+    site_x: npt.NDArray[np.float64]
+    site_y: npt.NDArray[np.float64]
+    azimuth_deg: npt.NDArray[np.float64]
+
+
+class Phones(NamedTuple):
+    """Phones whose owners have plans, one row of the plans each or two.
+
+    Args:
+        owner: who owns the row's phones: a person, or a visitor's number.
+        carrier: of the first phone.
+        second: of the second phone, -1 for none.
+    """
+
+    owner: npt.NDArray[np.int64]
+    carrier: npt.NDArray[np.int8]
+    second: npt.NDArray[np.int8]
+
+
+class Records(NamedTuple):
+    """Room for records in any order: time since the day began [µs], the carrier's user within the block, cell, carrier."""
+
+    time_us: npt.NDArray[np.int64]
+    user: npt.NDArray[np.int32]
+    cell: npt.NDArray[np.int32]
+    carrier: npt.NDArray[np.int8]
+
+
+def new_records(capacity: int) -> Records:
+    """Room for that many records."""
+    return Records(np.empty(capacity, np.int64), np.empty(capacity, np.int32), np.empty(capacity, np.int32), np.empty(capacity, np.int8))
+
+
+def session_model(events_per_day: float, bursts_per_day: float) -> SessionModel:
+    """The model for a mean volume."""
+    mean = max(1.2, BURST_MEAN_AT_14 * (events_per_day / 14.0) ** 0.4)
+    hours = np.cumsum(HOURS)
+    # A size is rounded down but at least one, which takes about 0.35 off the mean.
+    return SessionModel(bursts_per_day, math.log(mean + 0.35) - BURST_LOG_SD**2 / 2, hours / hours[-1])
+
+
+@compiled
+def trait(seed: np.uint64, phone: int, spread: float) -> float:
+    """How much a phone is used: lognormal, mean 1."""
+    return math.exp(spread * normal(stream_key(seed, _TRAITS, phone, 0), 0) - 0.5 * spread * spread)
+
+
+@compiled
+def _is_quiet(seed: np.uint64, phone: int, day: int, rate: float) -> bool:
+    key = stream_key(seed, _TRAITS, phone, 1)
+    block = (day + int(uniform(key, 0) * QUIET_DAYS)) // QUIET_DAYS
+    return uniform(derive(key, block), 0) < QUIET / (1.0 + 2.5 * rate)
+
+
+@compiled
+def _time_of_day(model: SessionModel, key: np.uint64, counter: int) -> float:
+    u = uniform(key, counter)
+    hour = 0
+    while model.hour_cumulative[hour] <= u:
+        hour += 1
+    return (hour + uniform(key, counter + 1)) * 3_600.0
+
+
+@compiled
+def _cell_at(radio: Radio, plans: Plans, row: int, carrier: int, at_s: float, rank: int) -> int:
+    """The cell that serves a phone at a time, -1 when abroad."""
+    for i in range(plans.stays[row]):
+        place = plans.place[row, i]
+        if at_s < plans.end_s[row, i]:
+            return radio.cells[carrier, place, rank] if place >= 0 else -1
+        if i + 1 < plans.stays[row] and at_s < plans.start_s[row, i + 1]:
+            to = plans.place[row, i + 1]
+            if place < 0 or to < 0:
+                return -1
+            part = (at_s - plans.end_s[row, i]) / (plans.start_s[row, i + 1] - plans.end_s[row, i])
+            return _cell_between(radio, carrier, place, to, part)
+    return -1
+
+
+@compiled
+def _cell_between(radio: Radio, carrier: int, a: int, b: int, part: float) -> int:
+    """The cell on the way from place to place."""
+    sa, sb = radio.cells[carrier, a, 0] // SECTORS, radio.cells[carrier, b, 0] // SECTORS
+    ax, ay = radio.site_x[carrier, sa], radio.site_y[carrier, sa]
+    x = ax + part * (radio.site_x[carrier, sb] - ax)
+    y = ay + part * (radio.site_y[carrier, sb] - ay)
+    column = min(max(int((x - radio.west) / radio.raster_m), 0), radio.raster.shape[2] - 1)
+    line = min(max(int((y - radio.south) / radio.raster_m), 0), radio.raster.shape[1] - 1)
+    site = radio.raster[carrier, line, column]
+    return SECTORS * site + sector_towards(x - radio.site_x[carrier, site], y - radio.site_y[carrier, site], radio.azimuth_deg[carrier, site])
+
+
+@compiled
+def _burst(
+    model: SessionModel, radio: Radio, plans: Plans, row: int, carrier: int, user: int, at_s: float, day_s: int, key: np.uint64, out: Records, n: int, room: int
+) -> int:
+    """Append the records of one burst; the new number of records."""
+    size = min(max(1, int(math.exp(model.burst_log_mean + BURST_LOG_SD * normal(key, 0)))), MAX_BURST, room)
+    u = uniform(key, 1)
+    rank = 2 if u < THIRD_CELL else (1 if u < THIRD_CELL + SECOND_CELL else 0)
+    for i in range(size):
+        if at_s >= day_s:
+            break
+        flips = uniform(key, 2 * i + 3) < PING_PONG
+        cell = _cell_at(radio, plans, row, carrier, at_s, (0 if rank else 1) if flips else rank)
+        if cell < 0:
+            break
+        out.time_us[n] = int(at_s * _MICROSECONDS)
+        out.user[n] = user
+        out.cell[n] = cell
+        out.carrier[n] = carrier
+        n += 1
+        at_s += min(math.exp(GAP_LOG_MEDIAN + GAP_LOG_SD * normal(key, 2 * i + 2)), MAX_GAP_S)
+    return n
+
+
+@compiled
+def _phone_day(
+    seed: np.uint64, model: SessionModel, radio: Radio, plans: Plans, row: int, phone: int, carrier: int, user: int, day: int, day_s: int, out: Records, n: int
+) -> int:
+    """Append a phone's records of a day; the new number of records."""
+    rate = trait(seed, phone, RATE_LOG_SD)
+    if _is_quiet(seed, phone, day, rate):
+        return n
+    limit = n + MAX_PER_DAY
+    key = stream_key(seed, _SESSIONS, phone, day)
+    number = 0
+    for i in range(min(poisson(key, 0, model.bursts_per_day * rate), 300)):
+        at_s = _time_of_day(model, key, 2 * i + 1)
+        n = _burst(model, radio, plans, row, carrier, user, at_s, day_s, derive(key, number), out, n, limit - n)
+        number += 1
+        again = derive(key, -1 - i)
+        k = 0
+        while uniform(again, 2 * k) < FOLLOW_UP:
+            at_s += 60.0 + FOLLOW_UP_S * exponential(again, 2 * k + 1)
+            n = _burst(model, radio, plans, row, carrier, user, at_s, day_s, derive(key, number), out, n, limit - n)
+            number += 1
+            k += 1
+    seen = SEEN_MOVING * rate / (rate + 0.4)
+    moving = derive(key, 1_000_000)
+    for i in range(plans.stays[row]):
+        start_s, end_s = plans.start_s[row, i], plans.end_s[row, i]
+        if start_s > 0 and uniform(moving, 4 * i) < seen:
+            at_s = start_s + min(0.4 * (end_s - start_s), 90.0 * exponential(moving, 4 * i + 1))
+            n = _burst(model, radio, plans, row, carrier, user, at_s, day_s, derive(key, 2_000 + number), out, n, limit - n)
+            number += 1
+        if end_s < DAY_S and uniform(moving, 4 * i + 2) < seen:
+            at_s = end_s - min(0.4 * (end_s - start_s), 90.0 * exponential(moving, 4 * i + 3)) - 1.0
+            n = _burst(model, radio, plans, row, carrier, user, at_s, day_s, derive(key, 2_000 + number), out, n, limit - n)
+            number += 1
+    return n
+
+
+@compiled
+def make_records(
+    seed: np.uint64, model: SessionModel, radio: Radio, plans: Plans, phones: Phones, users: npt.NDArray[np.int64], first_row: int, day: int, day_s: int, out: Records, n: int
+) -> tuple[int, int]:
+    """Append the records of all phones from ``first_row`` on, until the room is nearly used up.
+
+    Args:
+        seed: of the country.
+        model: when records are made.
+        radio: which cells serve what.
+        plans: where owners are.
+        phones: theirs.
+        users: users of each carrier so far; counts on.
+        first_row: where to begin.
+        day: its number.
+        day_s: its length [s]; another one than 86,400 when clocks change.
+        out: room for records.
+        n: records already there.
+
+    Returns:
+        The first row that was not done, and the number of records.
+    """
+    for row in range(first_row, len(plans.stays)):
+        if n + 2 * (MAX_PER_DAY + MAX_BURST) > len(out.time_us):
+            return row, n
+        carrier = phones.carrier[row]
+        n = _phone_day(seed, model, radio, plans, row, 2 * phones.owner[row], carrier, users[carrier], day, day_s, out, n)
+        users[carrier] += 1
+        carrier = phones.second[row]
+        if carrier >= 0:
+            n = _phone_day(seed, model, radio, plans, row, 2 * phones.owner[row] + 1, carrier, users[carrier], day, day_s, out, n)
+            users[carrier] += 1
+    return len(plans.stays), n
+
+
+@compiled
+def in_time_order(
+    records: Records, n: int, carrier: int, epoch_us: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The records of one carrier by time: (UTC time stamp [µs], user, cell). A counting sort by second, then by insertion within it."""
+    counts = np.zeros(DAY_S * 2 + 2, np.int64)
+    for i in range(n):
+        if records.carrier[i] == carrier:
+            counts[records.time_us[i] // _MICROSECONDS + 1] += 1
+    for s in range(1, len(counts)):
+        counts[s] += counts[s - 1]
+    total = counts[-1]
+    # Zeros, not any bytes: a place before ours that is still empty must not look like a later record.
+    time_us, user, cell = np.zeros(total, np.int64), np.empty(total, np.int32), np.empty(total, np.int32)
+    for i in range(n):
+        if records.carrier[i] != carrier:
+            continue
+        second = records.time_us[i] // _MICROSECONDS
+        at = counts[second]
+        counts[second] += 1
+        stamp = epoch_us + records.time_us[i]
+        first_of_second = epoch_us + second * _MICROSECONDS
+        while at > 0 and time_us[at - 1] > stamp and time_us[at - 1] >= first_of_second:
+            time_us[at], user[at], cell[at] = time_us[at - 1], user[at - 1], cell[at - 1]
+            at -= 1
+        time_us[at], user[at], cell[at] = stamp, records.user[i], records.cell[i]
+    return time_us, user, cell
+
+
+_USER_ID = int(streams.Stream.USER_ID)
+
+
+@compiled
+def user_ids(seed: np.uint64, phone: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Pseudonymous identifiers of phones: 32 bytes each, shape (phones, 32). Nothing in them tells who owns two."""
+    out = np.empty((len(phone), 32), np.uint8)
+    for i in range(len(phone)):
+        key = stream_key(seed, _USER_ID, phone[i], 0)
+        for word in range(4):
+            bits = raw(key, word)
+            for byte in range(8):
+                out[i, 8 * word + byte] = np.uint8((bits >> np.uint64(8 * byte)) & np.uint64(255))
+    return out

@@ -1,0 +1,276 @@
+"""Run measures on a stored dataset and give tables for people."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+import oneteam
+from oneteam.core.errors import UnknownValueError
+from oneteam.core.progress import Progress, silent
+from oneteam.store.tables import disk_errors, read_parquet, write_atomically, write_parquet
+from oneteam.telecom.catalogue import MEASURES
+from oneteam.telecom.inputs import Period
+from oneteam.telecom.measure import Measure, MeasureSettings
+from oneteam.telecom.results import readable
+from oneteam.telecom.service.cache import DailyCache, Kind, ranges
+from oneteam.telecom.service.kernel_engine import KernelEngine
+from oneteam.telecom.service.source import Engine, Result, Source
+from oneteam.telecom.service.sql_engines import DuckDbEngine, SparkEngine
+
+EngineName = Literal["auto", "duckdb", "spark", "kernel"]
+ENGINES: tuple[EngineName, ...] = ("auto", "duckdb", "spark", "kernel")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One measure's table and how it came about.
+
+    Args:
+        measure: what was measured.
+        table: as `results.readable` describes.
+        contributions: ``subscriber``, integer keys, ``value``; only when asked for; they never leave the carrier.
+        about: measure, unit, engine, settings, period, versions: written into the file beside the rows.
+        computed_days: days whose events were read; the others' results were kept from before.
+        seconds: how long it took.
+    """
+
+    measure: Measure
+    table: pa.Table
+    contributions: pa.Table | None
+    about: dict[str, str]
+    computed_days: int
+    seconds: float
+
+
+def measures_named(names: Sequence[str]) -> list[Measure]:
+    """Measures by name.
+
+    Raises:
+        UnknownValueError: a name that no measure has.
+    """
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        raise UnknownValueError(f"no measure {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+    return [MEASURES[name] for name in dict.fromkeys(names)]
+
+
+def run_measures(
+    data: Path,
+    names: Sequence[str],
+    *,
+    engine: EngineName = "auto",
+    first: date | None = None,
+    last: date | None = None,
+    by_cell: bool | None = None,
+    settings: MeasureSettings | None = None,
+    contributions: bool = False,
+    keep: bool = True,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> dict[str, Answer]:
+    """Run measures over a dataset.
+
+    Args:
+        data: the dataset's folder.
+        names: which measures.
+        engine: ``auto`` takes the compiled kernel where it has the measure, else DuckDB, and keeps daily results for the next run; a
+            named engine computes everything anew.
+        first: first local day, default the dataset's.
+        last: last local day, default the dataset's.
+        by_cell: every cell as a zone of its own; default: only when the dataset has no zones.
+        settings: the measures' numbers.
+        contributions: also give every subscriber's contributions.
+        keep: with ``auto``, use and fill the folder ``cache`` in the dataset.
+        threads: default: as many as there are cores.
+        progress: told how far it is.
+
+    Raises:
+        NothingFoundError: no dataset, no events in the period, no roaming records for a roaming measure.
+        UnsupportedMeasureError: the named engine does not have the measure.
+        MissingExtraError: PySpark or Java is not installed.
+    """
+    measures = measures_named(names)
+    source = Source.open(data, by_cell=by_cell, settings=settings)
+    whole = source.everything()
+    period = Period(first or whole.first, last or whole.last)
+    if period.first > period.last:
+        raise UnknownValueError(f"the period ends ({period.last}) before it begins ({period.first})")
+    # Days outside the dataset have no results, and asking for them must not change those inside.
+    period = Period(max(period.first, whole.first), min(period.last, whole.last))
+    began = time.perf_counter()
+    wanted = {m.name for m in measures} if contributions else set()
+    if period.first > period.last:
+        raise UnknownValueError(f"no day of the period is in the dataset: {source.days_hint()}")
+
+    results: dict[str, Result] = {}
+    computed = dict.fromkeys((m.name for m in measures), len(period.days))
+    if engine == "auto" and keep and not contributions:
+        results, computed = _with_cache(source, measures, period, threads, progress)
+    else:
+        for runner, group in _by_engine(measures, engine, threads, wanted):
+            results |= runner.run(source, group, period, contributions=wanted & {m.name for m in group}, progress=progress)
+    codes = _codes(source)
+    seconds = time.perf_counter() - began
+    return {
+        m.name: Answer(
+            m,
+            readable(m, results[m.name].aggregate, results[m.name].active, codes),
+            results[m.name].contributions,
+            _about(source, m, period, engine),
+            computed[m.name],
+            seconds,
+        )
+        for m in measures
+    }
+
+
+def _engine(name: EngineName, threads: int | None) -> Engine:
+    match name:
+        case "kernel":
+            return KernelEngine(threads=threads)
+        case "spark":
+            return SparkEngine(threads=threads)
+        case _:
+            return DuckDbEngine(threads=threads)
+
+
+def _by_engine(
+    measures: Sequence[Measure], engine: EngineName, threads: int | None, contributions: Collection[str] = ()
+) -> list[tuple[Engine, list[Measure]]]:
+    """Which engine runs which measures."""
+    if engine != "auto":
+        return [(_engine(engine, threads), list(measures))]
+    kernel = KernelEngine(threads=threads)
+    # The kernel gives no contributions to these two.
+    fast = [m for m in measures if kernel.supports(m) and not (m.name in contributions and m.name in {"time_segments", "coverage"})]
+    rest = [m for m in measures if m not in fast]
+    pairs: list[tuple[Engine, list[Measure]]] = [(kernel, fast), (DuckDbEngine(threads=threads), rest)]
+    return [(runner, group) for runner, group in pairs if group]
+
+
+Item = tuple[str, Kind]
+"""A daily measure and what of it is kept."""
+
+
+def _rests_on(measure: Measure) -> list[Item]:
+    """What must be kept for every day before the measure can be given; empty for one that is always computed anew."""
+    if measure.is_daily:
+        return [(measure.name, "aggregate")]
+    return [(name, "contributions") for name in (*measure.rests_on, "active_days")] if measure.rests_on else []
+
+
+def _with_cache(
+    source: Source, measures: Sequence[Measure], period: Period, threads: int | None, progress: Progress
+) -> tuple[dict[str, Result], dict[str, int]]:
+    """Compute the missing days of the daily measures, then what rests on them."""
+    cache = DailyCache(source)
+    missing = {item: cache.missing(MEASURES[item[0]], item[1], period) for measure in measures for item in _rests_on(measure)}
+    # What lacks the same days is computed together, in one pass where the kernel has it.
+    together: dict[tuple[date, ...], list[Item]] = defaultdict(list)
+    for item, days in missing.items():
+        together[days].append(item)
+    for days, items in together.items():
+        for part in ranges(days):
+            _compute(source, cache, items, part, threads, progress)
+
+    results: dict[str, Result] = {}
+    computed: dict[str, int] = {}
+    for measure in measures:
+        items = _rests_on(measure)
+        computed[measure.name] = len({day for item in items for day in missing[item]}) if items else len(period.days)
+        if measure.is_daily:
+            results[measure.name] = _kept(cache, measure, period)
+        else:
+            daily = {name: list(cache.paths(MEASURES[name], kind, period).values()) for name, kind in items}
+            results |= DuckDbEngine(threads=threads).run(source, [measure], period, daily=daily, progress=progress)
+    return results, computed
+
+
+def _kept(cache: DailyCache, measure: Measure, period: Period) -> Result:
+    """A daily measure from its kept days."""
+    rows = pa.concat_tables([read_parquet(path) for path in cache.paths(measure, "aggregate", period).values()])
+    keys = [name for name in ("day", "hour") if name in rows.column_names]
+    active = rows.group_by(keys, use_threads=False).aggregate([("active", "max")]).rename_columns([*keys, "active"])
+    return Result(rows.drop_columns(["active"]), active.sort_by([(key, "ascending") for key in keys]), None)
+
+
+def _compute(
+    source: Source, cache: DailyCache, items: Sequence[Item], part: Period, threads: int | None, progress: Progress
+) -> None:
+    emitted = {name for name, kind in items if kind == "contributions"}
+    measures = measures_named([name for name, _ in items])
+    for runner, group in _by_engine(measures, "auto", threads, emitted):
+        found = runner.run(source, group, part, contributions=emitted & {m.name for m in group}, progress=progress)
+        for measure in group:
+            result = found[measure.name]
+            for name, kind in items:
+                if name == measure.name:
+                    rows = result.contributions if kind == "contributions" else _with_active(result)
+                    assert rows is not None, "contributions were asked for"
+                    cache.keep(measure, kind, part, rows)
+
+
+def _with_active(result: Result) -> pa.Table:
+    keys = [name for name in result.active.column_names if name != "active"]
+    order = [(name, "ascending") for name in result.aggregate.column_names if name not in {"value", "subscribers"}]
+    return result.aggregate.join(result.active, keys, join_type="left outer").sort_by(order).combine_chunks()
+
+
+def _codes(source: Source) -> list[str]:
+    if not source.by_cell:
+        zones = source.table("zones")
+        assert zones is not None, "a dataset with cell_zones has zones"
+        return [str(code) for code in zones["code"].to_pylist()]
+    cells = source.table("cells")
+    assert cells is not None, "a dataset with events has cells"
+    codes = [""] * source.zone_count()
+    for cell, cell_id in zip(cells["cell"].to_pylist(), cells["cell_id"].to_pylist(), strict=True):
+        codes[cell] = cell_id
+    return codes
+
+
+def _about(source: Source, measure: Measure, period: Period, engine: str) -> dict[str, str]:
+    return {
+        "measure": measure.name,
+        "title": measure.title_en,
+        "unit": measure.unit,
+        "engine": engine,
+        "first_day": period.first.isoformat(),
+        "last_day": period.last.isoformat(),
+        "timezone": source.manifest.timezone,
+        "zone_version": "cell" if source.by_cell else source.manifest.zone_version or "",
+        "settings": json.dumps(asdict(source.settings)),
+        "dataset_revision": str(source.manifest.revision),
+        "oneteam": oneteam.__version__,
+    }
+
+
+def write_table(path: Path, table: pa.Table, about: dict[str, str]) -> None:
+    """Write a result by the suffix of its name: ``.parquet`` (with ``about`` as metadata), ``.csv`` or ``.json``.
+
+    Raises:
+        UnknownValueError: another suffix.
+    """
+    match path.suffix.lower():
+        case ".parquet":
+            write_parquet(path, table, metadata=about)
+        case ".csv":
+            sink = pa.BufferOutputStream()
+            pa_csv.write_csv(table, sink)
+            with disk_errors(path.name):
+                write_atomically(path, sink.getvalue().to_pybytes())
+        case ".json":
+            body = {"about": about, "rows": table.to_pylist()}
+            write_atomically(path, json.dumps(body, default=str, ensure_ascii=False).encode())
+        case other:
+            raise UnknownValueError(f"{path}: cannot write '{other}'; the name must end in .parquet, .csv or .json")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from oneteam.stats.compiled import compiled
 
 SUBSCRIBER_KEY: Final = b"oneteam/user_id/"
 """The key under which a carrier's ``user_id`` becomes a ``subscriber``. It is public: the hash shortens, it does not hide."""
@@ -19,12 +20,12 @@ SUBSCRIBER_KEY: Final = b"oneteam/user_id/"
 _U = np.uint64
 
 
-@nb.njit(inline="always")
+@compiled
 def _rotl(x: np.uint64, bits: int) -> np.uint64:
     return (x << _U(bits)) | (x >> _U(64 - bits))
 
 
-@nb.njit(inline="always")
+@compiled
 def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
     v0 = v0 + v1
     v1 = _rotl(v1, 13) ^ v0
@@ -39,7 +40,7 @@ def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> tuple[
     return v0, v1, v2, v3
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _siphash_rows(data: NDArray[np.uint8], offsets: NDArray[np.int64], k0: np.uint64, k1: np.uint64, out: NDArray[np.uint64]) -> None:
     for row in range(out.shape[0]):
         start = offsets[row]

@@ -61,7 +61,7 @@ def rake(seed: ArrayLike, margins: Sequence[Margin], tol: float = 1e-9, max_iter
 
     >>> raked = rake([[10, 20], [30, 40]], [((0,), [50, 50]), ((1,), [40, 60])])
     >>> raked.converged, raked.table.round(2).tolist()
-    (True, [[17.88, 32.12], [22.12, 27.88]])
+    (True, [[17.58, 32.42], [22.42, 27.58]])
     """
     table = np.array(seed, np.float64)
     if not np.isfinite(table).all() or (table < 0).any():

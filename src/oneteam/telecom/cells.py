@@ -286,9 +286,17 @@ _NUMBERS: Final = ("azimuth_angle", "horizontal_beam_width", "power", "range")
 
 def same_table(a: pa.Table, b: pa.Table) -> bool:
     """Whether two tables hold the same rows in the same order; NaN equals NaN."""
-    return a.num_rows == b.num_rows and a.column_names == b.column_names and all(
-        bool(pc.all(pc.or_(pc.equal(x, y).fill_null(False), pc.and_(pc.is_null(x, nan_is_null=True), pc.is_null(y, nan_is_null=True)))).as_py())
-        if a.num_rows
-        else True
-        for x, y in zip(a.columns, b.columns, strict=True)
+    return (
+        a.num_rows == b.num_rows
+        and a.column_names == b.column_names
+        and all(
+            bool(
+                pc.all(
+                    pc.or_(pc.equal(x, y).fill_null(False), pc.and_(pc.is_null(x, nan_is_null=True), pc.is_null(y, nan_is_null=True)))
+                ).as_py()
+            )
+            if a.num_rows
+            else True
+            for x, y in zip(a.columns, b.columns, strict=True)
+        )
     )

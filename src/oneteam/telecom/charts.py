@@ -92,7 +92,16 @@ def bar_chart(names: Sequence[str], values: Floats, caption: Caption, lettering:
 def _plot_area(height_in: float, caption: Caption, lettering: Lettering, *, right_in: float, left_in: float = 0.95) -> tuple[Figure, Axes]:
     figure = sheet(_WIDTH_IN, height_in, caption, lettering)
     bottom, top = 0.85, 1.35
-    write(figure, 0.45 / _WIDTH_IN, 1 - 1.1 / height_in, caption.unit, lettering, size=9, color=canvas.MUTED_INK, va="center")
+    write(
+        figure,
+        0.45 / _WIDTH_IN,
+        1 - 1.1 / height_in,
+        lettering.heading(caption.unit),
+        lettering,
+        size=9,
+        color=canvas.MUTED_INK,
+        va="center",
+    )
     box = (left_in / _WIDTH_IN, bottom / height_in, 1 - (left_in + right_in) / _WIDTH_IN, 1 - (bottom + top) / height_in)
     axes = figure.add_axes(box)
     for name, spine in axes.spines.items():

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from oneteam.stats.compiled import compiled
 from oneteam.stats.hashing import siphash24
 from oneteam.telecom.columns import NULL, OUT, floats, integers, stamps, texts, user_ids
 from oneteam.telecom.mapping import Mapping, zone_of
@@ -237,8 +237,8 @@ def _countries(column: pa.ChunkedArray | None, rows: int, where: str) -> NDArray
     return table[index]
 
 
-@nb.njit(inline="always")
-def _mcc_of(plmn):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@compiled
+def _mcc_of(plmn: int) -> int:
     if 10_000 <= plmn <= 99_999:
         return plmn // 100
     if 100_000 <= plmn <= 999_999:
@@ -246,8 +246,8 @@ def _mcc_of(plmn):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     return -1
 
 
-@nb.njit(inline="always")
-def _number_fault(value, low, high, bad_code, out_code):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@compiled
+def _number_fault(value: int, low: int, high: int, bad_code: int, out_code: int) -> int:
     if value == -1:
         return 0
     if value == -2:
@@ -255,7 +255,7 @@ def _number_fault(value, low, high, bad_code, out_code):  # type: ignore[no-unty
     return out_code if value < low or value > high else 0
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _network(kind: int, mcc: int, mnc: int, plmn: int, country: int, own: int, countries: NDArray[np.int16]) -> tuple[int, int]:
     """(verdict, target) by the home and the visited network; 0 = events, 1 = inbound, 2 = outbound."""
     fault = _number_fault(mcc, 1, 999, 5, 8)
@@ -285,7 +285,7 @@ def _network(kind: int, mcc: int, mnc: int, plmn: int, country: int, own: int, c
     return 0, (0 if mcc == own else 1)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _place(latitude: float, longitude: float, has_cell: bool) -> int:
     if latitude == -np.inf or longitude == -np.inf:
         return 13
@@ -296,7 +296,7 @@ def _place(latitude: float, longitude: float, has_cell: bool) -> int:
     return 0
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _judge_rows(  # noqa: C901
     kind: int,
     own: int,

@@ -90,6 +90,14 @@ class Lettering:
         english, korean = _WORDS.get(key, (key, key))
         return (korean if self.language == "ko" else english).format(**parts)
 
+    def heading(self, text: str) -> str:
+        """A text as a heading: with a capital letter in English.
+
+        >>> Lettering("en", ("DejaVu Sans",)).heading("trips per km²"), Lettering("ko", ("DejaVu Sans",)).heading("km²당 통행")
+        ('Trips per km²', 'km²당 통행')
+        """
+        return text[:1].upper() + text[1:] if self.language == "en" else text
+
     def can_set(self, text: str) -> bool:
         """Whether the typefaces have every sign of a text.
 
@@ -157,7 +165,7 @@ def number(value: float, precision: float | None = None) -> str:
     if value == 0:
         return "0"
     if precision is not None:
-        return f"{value:,.{_decimals(precision)}f}"
+        return f"{value:,.{decimals(precision)}f}"
     size = abs(value)
     if size >= 100 or float(value).is_integer():
         return f"{value:,.0f}"
@@ -167,11 +175,13 @@ def number(value: float, precision: float | None = None) -> str:
     return f"{value:,.{digits}f}".rstrip("0").rstrip(".")
 
 
-def _decimals(precision: float) -> int:
-    decimals = 0
-    while decimals < 9 and abs(precision * 10**decimals - round(precision * 10**decimals)) > 1e-9 * 10**decimals:
-        decimals += 1
-    return decimals
+def decimals(value: float) -> int:
+    """How many digits stand behind the point of a number when it is written as short as it can be without loss.
+
+    >>> decimals(12.0), decimals(0.25), decimals(1e-3)
+    (0, 2, 3)
+    """
+    return next((digits for digits in range(12) if float(f"{value:.{digits}f}") == value), 12)
 
 
 @cache

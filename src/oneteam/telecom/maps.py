@@ -12,8 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 import shapely
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
@@ -22,107 +20,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.path import Path as Outline
 from matplotlib.patheffects import withStroke
-from scipy.spatial import cKDTree
 
-from oneteam.core.errors import NothingFoundError
-from oneteam.store.geography import EqualAreaProjection
 from oneteam.telecom import canvas
 from oneteam.telecom.canvas import Caption, ColourScale, Floats, Scale, bare, colour_scale, nice_below, sheet, write
-from oneteam.telecom.lettering import Lettering, number
+from oneteam.telecom.lettering import Lettering, decimals, number
+from oneteam.telecom.map_zones import MapZones, Shapes, Window
 
 Ints = npt.NDArray[np.int64]
-Shapes = npt.NDArray[np.object_]
-Window = tuple[float, float, float, float]
 
 _WIDTH_IN: Final = 11.0
 _MAP_WIDTH_IN: Final = 7.3
 _HEAD_IN: Final = 1.05
 _FOOT_IN: Final = 0.5
-_DETAIL_SHARE: Final = 0.12
-"""Side of the detail window as a share of the longer side of the map."""
 _RANKED: Final = 5
-_OUTLYING: Final = 0.2
-"""A zone without which the map's frame would be smaller by this share is drawn nearer, in a frame of its own."""
-
-
-@dataclass(frozen=True)
-class MapZones:
-    """Zones ready to be drawn, on the equal-area plane, in metres.
-
-    Args:
-        codes: codes, in the order of all other fields.
-        names: names, None where there is none.
-        shapes: polygons.
-        borders: outlines of the regions that zones belong to; empty when no region is named.
-        points: a point inside each zone, (n, 2).
-        area_km2: areas; NaN where the shape was made up from points.
-        population: inhabitants; NaN where unknown.
-        frames: boxes about zones that are drawn nearer than they are, at the same scale.
-    """
-
-    codes: tuple[str, ...]
-    names: tuple[str | None, ...]
-    shapes: Shapes
-    borders: Shapes
-    points: Floats
-    area_km2: Floats
-    population: Floats
-    frames: tuple[Window, ...]
-
-    @classmethod
-    def of(cls, zones: pa.Table) -> MapZones:
-        """Zones of a table in the schema `ZONES`. Those without polygon get the places nearest to their point.
-
-        Raises:
-            NothingFoundError: no zone has a polygon or a point.
-        """
-        wkb = np.array(zones["geometry"].to_pylist(), dtype=object)
-        degrees = np.asarray(shapely.from_wkb(wkb), dtype=object)
-        points = np.array([zones["longitude"].to_pylist(), zones["latitude"].to_pylist()], dtype=np.float64).T
-        drawn = ~shapely.is_missing(degrees) | np.isfinite(points).all(axis=1)
-        if not drawn.any():
-            raise NothingFoundError("no zone has a shape or a point", hint="Give a shapes file, or latitude and longitude.")
-        zones, degrees, points = zones.filter(pa.array(drawn)), degrees[drawn], points[drawn]
-        plane = EqualAreaProjection.centred_on(points[:, 0], points[:, 1])
-        exact = plane.project(degrees)
-        at = np.column_stack(plane.forward(points[:, 0], points[:, 1]))
-        population = pc.fill_null(zones["population"], np.nan).to_numpy()
-        shapes = _completed(_simplified(exact), at)
-        borders = _outlines(shapes, zones["region"].to_pylist())
-        shapes, borders, at, frames = _gathered(shapes, borders, at)
-        return cls(
-            tuple(zones["code"].to_pylist()),
-            tuple(zones["name"].to_pylist()),
-            shapes,
-            borders,
-            at,
-            np.where(shapely.is_missing(exact), np.nan, shapely.area(exact) / 1e6),
-            np.asarray(population, dtype=np.float64),
-            frames,
-        )
-
-    def window(self) -> Window:
-        """West, south, east and north of all zones, with a margin."""
-        west, south, east, north = shapely.total_bounds(self.shapes)
-        for frame in self.frames:
-            west, south, east, north = min(west, frame[0]), min(south, frame[1]), max(east, frame[2]), max(north, frame[3])
-        margin = 0.02 * max(east - west, north - south)
-        return west - margin, south - margin, east + margin, north + margin
-
-    def crowded(self) -> Window | None:
-        """The window with most zones, if it holds so many that the whole map cannot show them."""
-        west, south, east, north = self.window()
-        half = _DETAIL_SHARE * max(east - west, north - south) / 2
-        tree = cKDTree(self.points)
-        inside = tree.query_ball_point(self.points, half, p=np.inf, return_length=True)
-        if len(self.points) < 60 or inside.max() < max(20, 8 * len(self.points) * _DETAIL_SHARE**2):
-            return None
-        x, y = self.points[tree.query_ball_point(self.points[int(inside.argmax())], half, p=np.inf)].mean(axis=0)
-        return float(x - half), float(y - half), float(x + half), float(y + half)
-
-    def label(self, index: int, lettering: Lettering) -> str:
-        """Name of a zone, or its code where the typeface cannot set the name."""
-        return lettering.first_settable(self.names[index], self.codes[index])
 
 
 @dataclass(frozen=True)
@@ -284,7 +194,7 @@ def _ribbons(start: Floats, end: Floats, width: Floats, steps: int = 24) -> list
 
 def _legend(side: Axes, colours: ColourScale, no_data: bool, unit: str, lettering: Lettering) -> float:
     """The key to the colours at the top of the column; returns where it ends."""
-    write(side, 0, 0, unit[:1].upper() + unit[1:], lettering, size=9.5, weight="bold", va="top")
+    write(side, 0, 0, lettering.heading(unit), lettering, size=9.5, weight="bold", va="top")
     y, row = -0.34, 0.235
     if colours.bounds is None:
         ramp = np.linspace(*colours.limits, 256)
@@ -296,9 +206,8 @@ def _legend(side: Axes, colours: ColourScale, no_data: bool, unit: str, letterin
         y -= 0.55
     else:
         bounds = colours.bounds
-        step = min(np.diff([float(f"{b:.2g}") for b in bounds[1:-1]]), default=bounds[-1] - bounds[0])
-        precision = None if step >= 1 and bounds[0] >= 1 else max(step, 1e-9)
-        shown = [number(bound) if precision is None else number(float(f"{bound:.2g}")) for bound in bounds]
+        precision = 10.0 ** -max((decimals(bound) for bound in bounds[1:-1]), default=0)
+        shown = [number(bound, precision) if len(bounds) > 2 else number(bound) for bound in bounds]
         for index in reversed(range(len(bounds) - 1)):
             middle = colours(np.array([(bounds[index] + bounds[index + 1]) / 2]))[0]
             side.add_patch(Rectangle((0, y - 0.18), 0.36, 0.18, facecolor=middle, edgecolor=canvas.HAIRLINE, lw=0.5))
@@ -312,7 +221,7 @@ def _legend(side: Axes, colours: ColourScale, no_data: bool, unit: str, letterin
 
 
 def _flow_legend(side: Axes, value: Floats, unit: str, lettering: Lettering) -> float:
-    write(side, 0, 0, unit[:1].upper() + unit[1:], lettering, size=9.5, weight="bold", va="top")
+    write(side, 0, 0, lettering.heading(unit), lettering, size=9.5, weight="bold", va="top")
     y = -0.42
     largest = float(value.max()) if len(value) else 1.0
     for share in (1.0, 0.3, 0.06):
@@ -349,91 +258,3 @@ def _scale_bar(axes: Axes, lettering: Lettering) -> None:
     axes.plot([x, x + length], [y, y], color=canvas.INK, lw=1.4, solid_capstyle="butt", zorder=7, path_effects=halo)
     label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     write(axes, x, y + 0.008 * (north - south), label, lettering, size=7.5, va="bottom", zorder=7, path_effects=halo)
-
-
-def _simplified(shapes: Shapes) -> Shapes:
-    """Shapes without detail finer than a printed dot; common borders stay common."""
-    known = ~shapely.is_missing(shapes)
-    if not known.any():
-        return shapes
-    west, south, east, north = shapely.total_bounds(shapes[known])
-    tolerance = max(east - west, north - south) / 2500
-    coarse = shapes.copy()
-    coarse[known] = shapely.coverage_simplify(shapes[known], tolerance)
-    # A zone smaller than the tolerance must not vanish.
-    lost = known & (shapely.is_empty(coarse) | ~shapely.is_valid(coarse))
-    coarse[lost] = shapes[lost]
-    return coarse
-
-
-def _completed(shapes: Shapes, points: Floats) -> Shapes:
-    """Every zone with a shape: those without get their Voronoi region near their point, less what others hold."""
-    missing = shapely.is_missing(shapes)
-    if not missing.any():
-        return shapes
-    if len(points) == 1:
-        return np.array([shapely.Point(points[0]).buffer(10_000)], dtype=object)
-    around = cKDTree(points).query(points, k=min(5, len(points)))[0][:, -1]
-    reach = np.maximum(np.minimum(1.4 * around, 3 * np.median(around)), 100.0)
-    discs = shapely.buffer(shapely.points(points), reach)
-    regions = shapely.get_parts(shapely.voronoi_polygons(shapely.MultiPoint(points), extend_to=shapely.union_all(discs)))
-    index, hit = shapely.STRtree(regions).query(shapely.points(points), predicate="intersects")
-    region_of = np.empty(len(points), dtype=object)
-    region_of[index[::-1]] = regions[hit[::-1]]
-    held = shapely.union_all(shapes[~missing])
-    made = shapely.difference(shapely.intersection(region_of[missing], discs[missing]), held)
-    completed = shapes.copy()
-    # Where others hold the whole region the point itself still shows as a disc.
-    completed[missing] = np.where(shapely.area(made) == 0, shapely.buffer(shapely.points(points[missing]), 0.1 * reach[missing]), made)
-    return completed
-
-
-def _outlines(shapes: Shapes, regions: Sequence[str | None]) -> Shapes:
-    """The outline of each region, from the shapes of its zones."""
-    names = sorted({region for region in regions if region is not None})
-    if not 1 < len(names) <= len(shapes) / 2:
-        return np.empty(0, dtype=object)
-    of = np.array([region or "" for region in regions])
-    return np.array([shapely.union_all(shapes[of == name], grid_size=1.0) for name in names], dtype=object)
-
-
-def _gathered(shapes: Shapes, borders: Shapes, points: Floats) -> tuple[Shapes, Shapes, Floats, tuple[Window, ...]]:
-    """Draw a far-off zone nearer, in the free corner next to where it is, so that the others need not be small."""
-    shapes, points = shapes.copy(), points.copy()
-    frames: list[tuple[int, Window]] = []
-    bounds = shapely.bounds(shapes)
-    away = _farthest(bounds)
-    while away is not None and len(frames) < 4:
-        rest = np.delete(bounds, [away, *(index for index, _ in frames)], axis=0)
-        west, south, east, north = rest[:, 0].min(), rest[:, 1].min(), rest[:, 2].max(), rest[:, 3].max()
-        gap = 0.015 * max(east - west, north - south)
-        width, height = bounds[away, 2:] - bounds[away, :2] + 2 * gap
-        others = shapely.STRtree([*np.delete(shapes, away), *(shapely.box(*frame) for _, frame in frames)])
-        centre = (bounds[away, :2] + bounds[away, 2:]) / 2
-        corners = [(x, y, x + width, y + height) for x in (west, east - width) for y in (south, north - height)]
-        free = [corner for corner in corners if not len(others.query(shapely.box(*corner), predicate="intersects"))]
-        if not free:
-            break
-        frame = min(free, key=lambda c: float(np.hypot((c[0] + c[2]) / 2 - centre[0], (c[1] + c[3]) / 2 - centre[1])))
-        shift = np.array([frame[0] + gap, frame[1] + gap]) - bounds[away, :2]
-        original = shapes[away]
-        borders = shapely.difference(borders, original.buffer(gap / 4)) if len(borders) else borders
-        shapes[away] = shapely.transform(original, lambda xy, shift=shift: xy + shift)
-        points[away] += shift
-        bounds[away] += np.tile(shift, 2)
-        frames.append((away, frame))
-        away = _farthest(bounds)
-    return shapes, borders, points, tuple(frame for _, frame in frames)
-
-
-def _farthest(bounds: Floats) -> int | None:
-    """The zone without which the map's frame is smallest, if it is smaller by a fifth."""
-    if len(bounds) < 8:
-        return None
-    low, high = np.sort(bounds[:, :2], axis=0), np.sort(bounds[:, 2:], axis=0)
-    # Without a zone that holds an extreme, the next one is the extreme.
-    west_south = np.where(bounds[:, :2] == low[0], low[1], low[0])
-    east_north = np.where(bounds[:, 2:] == high[-1], high[-2], high[-1])
-    area = (east_north - west_south).prod(axis=1)
-    index = int(area.argmin())
-    return index if area[index] < (1 - _OUTLYING) * float((high[-1] - low[0]).prod()) else None

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from oneteam.stats.compiled import compiled
 
 CELL_BITS: Final = 26
 MAX_CELLS: Final = 1 << CELL_BITS
@@ -25,7 +26,7 @@ _ROWS_PER_BUCKET: Final = 256
 _RUN: Final = 12
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def pack_rows(
     chosen: NDArray[np.bool_],
     day: NDArray[np.int32],
@@ -72,11 +73,13 @@ def day_counts(chosen: NDArray[np.bool_], day: NDArray[np.int32]) -> tuple[int, 
     days = day if chosen.all() else day[chosen]
     if len(days) == 0:
         return 0, np.zeros(0, np.int64)
-    first = int(days.min())
+    first, last = int(days.min()), int(days.max())
+    if first == last:
+        return first, np.array([len(days)], np.int64)
     return first, np.bincount(days - first).astype(np.int64)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def unpack_keys(rows: NDArray[np.int64], day: int, stamp: NDArray[np.int64], cell: NDArray[np.int32]) -> None:
     """Split keys into UTC stamps [us] and cells."""
     base = np.int64(day) * 86_400_000_000 - 50_400_000_000
@@ -85,16 +88,16 @@ def unpack_keys(rows: NDArray[np.int64], day: int, stamp: NDArray[np.int64], cel
         cell[i] = rows[i, 1] & 67_108_863
 
 
-@nb.njit(inline="always")
-def _before(a, i, b, j):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@compiled
+def _before(a: NDArray[np.int64], i: int, b: NDArray[np.int64], j: int) -> bool:
     if a[i, 0] != b[j, 0]:
-        return a[i, 0] < b[j, 0]
+        return bool(a[i, 0] < b[j, 0])
     if a[i, 1] != b[j, 1]:
-        return a[i, 1] < b[j, 1]
-    return a.shape[1] == 3 and a[i, 2] < b[j, 2]
+        return bool(a[i, 1] < b[j, 1])
+    return bool(a.shape[1] == 3 and a[i, 2] < b[j, 2])
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _insertion_sort(rows: NDArray[np.int64], low: int, high: int) -> None:
     width = rows.shape[1]
     for i in range(low + 1, high):
@@ -115,7 +118,7 @@ def _insertion_sort(rows: NDArray[np.int64], low: int, high: int) -> None:
         rows[j + 1, width - 1] = extra
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _merge(source: NDArray[np.int64], low: int, middle: int, high: int, out: NDArray[np.int64]) -> None:
     i, j = low, middle
     width = source.shape[1]
@@ -130,7 +133,7 @@ def _merge(source: NDArray[np.int64], low: int, middle: int, high: int, out: NDA
             j += 1
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _sort_bucket(rows: NDArray[np.int64], spare: NDArray[np.int64], low: int, high: int) -> None:
     """Merge sort of rows[low:high]: a subscriber with millions of rows costs no more per row than others."""
     at = low
@@ -152,13 +155,13 @@ def _sort_bucket(rows: NDArray[np.int64], spare: NDArray[np.int64], low: int, hi
         rows[low:high] = spare[low:high]
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _bucket_counts(rows: NDArray[np.int64], flip: np.uint64, base: np.uint64, shift: np.uint64, counts: NDArray[np.int64]) -> None:
     for i in range(rows.shape[0]):
         counts[((np.uint64(rows[i, 0]) ^ flip) - base) >> shift] += 1
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _scatter(
     rows: NDArray[np.int64], flip: np.uint64, base: np.uint64, shift: np.uint64, starts: NDArray[np.int64], out: NDArray[np.int64]
 ) -> None:
@@ -171,7 +174,7 @@ def _scatter(
             out[at, k] = rows[i, k]
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _sort_buckets(rows: NDArray[np.int64], spare: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
     low = 0
     for b in range(ends.shape[0]):
@@ -188,6 +191,8 @@ def split_by_subscriber(rows: NDArray[np.int64], bits: int) -> list[NDArray[np.i
     >>> [part[:, 0].tolist() for part in split_by_subscriber(np.array([[5, 1], [-3, 2]]), 1)]
     [[-3], [5]]
     """
+    if bits < 1:
+        return [rows]
     shift = np.uint64(64 - bits)
     counts = np.zeros(1 << bits, np.int64)
     _bucket_counts(rows, _FLIP, np.uint64(0), shift, counts)
@@ -209,7 +214,8 @@ def sort_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return rows
     flipped_low = np.uint64(int(rows[:, 0].min()) + (1 << 63))
     span = int(rows[:, 0].max()) + (1 << 63) - int(flipped_low)
-    bits = max(0, int(len(rows) // _ROWS_PER_BUCKET).bit_length())
+    # At least one bit: a processor cannot shift 64 bits by 64.
+    bits = max(1, (len(rows) // _ROWS_PER_BUCKET).bit_length())
     shift = np.uint64(max(0, span.bit_length() - bits))
     counts = np.zeros((span >> int(shift)) + 1, np.int64)
     _bucket_counts(rows, _FLIP, flipped_low, shift, counts)
@@ -220,7 +226,7 @@ def sort_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def drop_duplicates(rows: NDArray[np.int64]) -> int:
     """Move distinct rows of a sorted array to its front; how many they are."""
     width = rows.shape[1]
@@ -240,7 +246,7 @@ def drop_duplicates(rows: NDArray[np.int64]) -> int:
     return kept
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _too_fast(rows: NDArray[np.int64], i: int, j: int, place: NDArray[np.float64], min_chord: float, max_speed: float) -> bool:
     a = rows[i, 1] & 67_108_863
     b = rows[j, 1] & 67_108_863
@@ -254,10 +260,10 @@ def _too_fast(rows: NDArray[np.int64], i: int, j: int, place: NDArray[np.float64
         return False
     distance = 2.0 * 6_371_008.8 * np.arcsin(min(1.0, chord / 2.0))
     seconds = abs((rows[j, 1] >> 26) - (rows[i, 1] >> 26)) * 1e-6
-    return distance > max_speed * seconds
+    return bool(distance > max_speed * seconds)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _mark_impossible(
     rows: NDArray[np.int64], place: NDArray[np.float64], min_chord: float, max_speed: float, out: NDArray[np.bool_]
 ) -> int:
@@ -317,7 +323,7 @@ def impossible(rows: NDArray[np.int64], place: NDArray[np.float64], max_speed_m_
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _gap_histogram(rows: NDArray[np.int64], histogram: NDArray[np.int64]) -> int:
     active = 0
     top = histogram.shape[0] - 1

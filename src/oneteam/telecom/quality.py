@@ -69,7 +69,9 @@ class DayReport(BaseModel):
     duplicates: int
     impossible_speed: int = 0
     active: int = Field(description="subscribers with at least one row")
-    gap_s: list[int] | None = Field(default=None, description="25, 50, 75 and 95 % quantiles of the time between two rows of a subscriber [s]")
+    gap_s: list[int] | None = Field(
+        default=None, description="25, 50, 75 and 95 % quantiles of the time between two rows of a subscriber [s]"
+    )
 
 
 class IngestReport(BaseModel):

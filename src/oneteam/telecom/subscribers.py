@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from oneteam.stats.compiled import compiled
 
-@nb.njit(cache=True, nogil=True)
+
+@compiled
 def _insert(values: NDArray[np.int64], chosen: NDArray[np.bool_], table: NDArray[np.int64], new: NDArray[np.int64]) -> int:
     """Insert chosen values; the rows at which a value was first seen go to ``new``. 0 marks a free slot and is kept out by the caller."""
     mask = table.shape[0] - 1

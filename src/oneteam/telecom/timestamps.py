@@ -10,12 +10,12 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Final
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from oneteam.core.clock import utc_offset_changes
+from oneteam.stats.compiled import compiled
 from oneteam.stats.hashing import byte_buffers
 
 DAY_US: Final = 86_400_000_000
@@ -50,7 +50,7 @@ def offset_table(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return starts, changes[:, 1] * 1_000_000
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def local_to_utc(stamps: NDArray[np.int64], starts: NDArray[np.int64], offsets: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     """Naive local stamps to UTC [us], in place of ``out``.
 
@@ -67,7 +67,7 @@ def local_to_utc(stamps: NDArray[np.int64], starts: NDArray[np.int64], offsets: 
         out[i] = local - offsets[at]
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def utc_offsets_min(stamps: NDArray[np.int64], starts: NDArray[np.int64], offsets: NDArray[np.int64], out: NDArray[np.int16]) -> None:
     """The zone's offset in force at each UTC stamp [min], for the entries of ``out`` that are `NO_OFFSET`."""
     for i in range(stamps.shape[0]):
@@ -76,19 +76,19 @@ def utc_offsets_min(stamps: NDArray[np.int64], starts: NDArray[np.int64], offset
             out[i] = offsets[at] // 60_000_000
 
 
-@nb.njit(inline="always")
-def _digits(data, at, count):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@compiled
+def _digits(data: NDArray[np.uint8], at: int, count: int) -> int:
     value = 0
     for j in range(count):
-        digit = np.int64(data[at + j]) - 48
+        digit = int(data[at + j]) - 48
         if digit < 0 or digit > 9:
             return -1
         value = value * 10 + digit
     return value
 
 
-@nb.njit(inline="always")
-def _days_from_civil(year, month, day):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@compiled
+def _days_from_civil(year: int, month: int, day: int) -> int:
     # H. Hinnant, "chrono-compatible low-level date algorithms": days since 1970-01-01 of a proleptic Gregorian date.
     y = year - 1 if month <= 2 else year
     era = y // 400
@@ -97,7 +97,7 @@ def _days_from_civil(year, month, day):  # type: ignore[no-untyped-def] # noqa: 
     return era * 146_097 + yoe * 365 + yoe // 4 - yoe // 100 + doy - 719_468
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _date(data: NDArray[np.uint8], at: int) -> int:
     year = _digits(data, at, 4)
     month = _digits(data, at + 5, 2)
@@ -110,10 +110,10 @@ def _date(data: NDArray[np.uint8], at: int) -> int:
         longest = 29 if leap else 28
     if day > longest:
         return -1_000_000_000
-    return int(_days_from_civil(year, month, day))
+    return _days_from_civil(year, month, day)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _offset_minutes(data: NDArray[np.uint8], at: int, end: int) -> int:
     """Of ``Z``, ``+HH``, ``+HHMM`` or ``+HH:MM`` that fills [at, end); -9999 when it is none of these."""
     if end - at == 1 and (data[at] == 90 or data[at] == 122):
@@ -135,7 +135,7 @@ def _offset_minutes(data: NDArray[np.uint8], at: int, end: int) -> int:
     return -total if data[at] == 45 else total
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _clock_us(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     """Microseconds of ``HH:MM[:SS[.f]]`` starting at ``at``, and where it ends; (-1, at) when it is none."""
     if end - at < 5 or data[at + 2] != 58:
@@ -153,7 +153,7 @@ def _clock_us(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
             first = at
             scale = 100_000
             while at < end and 48 <= data[at] <= 57:
-                micro += (np.int64(data[at]) - 48) * scale
+                micro += (int(data[at]) - 48) * scale
                 scale //= 10
                 at += 1
             if at == first:
@@ -163,7 +163,7 @@ def _clock_us(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     return ((hour * 60 + minute) * 60 + second) * 1_000_000 + micro, at
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _parse_rows(
     data: NDArray[np.uint8],
     offsets: NDArray[np.int64],

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from oneteam.core.errors import InputError, MappingError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
-from oneteam.store.tables import ParquetWriter, Transaction, read_manifest, read_parquet
+from oneteam.store.tables import ParquetWriter, Transaction, read_parquet
 from oneteam.telecom.cells import CellRegistry, clean_topology, same_table
 from oneteam.telecom.clean import Judged, KnownCells, Prepared, Rules, Target, Verdict, judge, prepare
 from oneteam.telecom.dataset import SourceRecord, TelecomManifest
@@ -30,8 +30,19 @@ from oneteam.telecom.order import MAX_GAP_S, gap_quantiles, unpack_keys
 from oneteam.telecom.quality import QUARANTINE, DayReport, IngestReport, SourceReport, iso_day
 from oneteam.telecom.schemas import DELTA, SUBSCRIBERS, TIMESTAMP, ZONES
 from oneteam.telecom.service.geography import load_cell_zones, load_zones
-from oneteam.telecom.service.read import BadRows, Source, batches, fingerprint, find_files, gather, in_order, inspect, read_whole
-from oneteam.telecom.service.spill import SCHEMA, TABLE, DayResult, DayTask, EventTypes, Spill, finish_day, inbound_extra, outbound_extra, stored_rows
+from oneteam.telecom.service.read import BadRows, Source, batches, find_files, fingerprint, gather, in_order, inspect, read_whole
+from oneteam.telecom.service.spill import (
+    SCHEMA,
+    TABLE,
+    DayResult,
+    DayTask,
+    EventTypes,
+    Spill,
+    finish_day,
+    inbound_extra,
+    outbound_extra,
+    stored_rows,
+)
 from oneteam.telecom.subscribers import SubscriberSet
 from oneteam.telecom.timestamps import NO_OFFSET, offset_table, utc_offsets_min
 
@@ -145,6 +156,9 @@ class _Tally:
 
     def count(self, verdict: NDArray[np.uint8], target: NDArray[np.uint8] | None = None) -> None:
         self.rows += len(verdict)
+        if target is not None and not target.any() and not verdict.any():
+            self.accepted["events"] += len(verdict)
+            return
         counts = np.bincount(verdict, minlength=1)
         for code in np.flatnonzero(counts[1:]).tolist():
             self.rejected[reason_of(Verdict(code + 1))] += int(counts[code + 1])
@@ -270,9 +284,7 @@ class _Ingestion:
                 self.new_subscribers.abandon()
                 self.quarantine.abandon()
                 raise
-            self.reports += [
-                SourceReport(name=str(path), kind="", state="refused", error=error.message) for path, error in refused.items()
-            ]
+            self.reports += [SourceReport(name=str(path), kind="", state="refused", error=error.message) for path, error in refused.items()]
             changed = self.tx.changed
             report = self._report(days, changed=changed)
         return report
@@ -305,7 +317,9 @@ class _Ingestion:
         manifest = self.tx.manifest
         for name in ("timezone", "mcc"):
             if (has := getattr(manifest, name)) != (given := getattr(self.settings, name)):
-                raise UnknownValueError(f"{self.out}: this dataset has {name} {has!r}, not {given!r}", hint="Give the dataset's own, or make a new one.")
+                raise UnknownValueError(
+                    f"{self.out}: this dataset has {name} {has!r}, not {given!r}", hint="Give the dataset's own, or make a new one."
+                )
 
     def _is_done(self, source: Source) -> bool:
         record = self.tx.manifest.sources.get(source.fingerprint)
@@ -569,7 +583,9 @@ class _Ingestion:
             zones = read_parquet(stored)
         if zones is None:
             if given_path is not None:
-                raise UnknownValueError(f"{given_path}: a lookup from cells to zones needs the zones", hint="Give the file with the zones as well.")
+                raise UnknownValueError(
+                    f"{given_path}: a lookup from cells to zones needs the zones", hint="Give the file with the zones as well."
+                )
             return
         zones = zones.replace_schema_metadata(None).cast(ZONES)
         new_zones = stored is None or not same_table(zones, read_parquet(stored))
@@ -704,7 +720,11 @@ def _text_of(table: pa.Table, mapping: Mapping, name: str) -> pa.Array:
     parts = [_as_text(column.combine_chunks()) for column in columns]
     if not parts:
         return pa.nulls(table.num_rows, pa.string())
-    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, mapping.cell_separator, null_handling="replace", null_replacement="")
+    return (
+        parts[0]
+        if len(parts) == 1
+        else pc.binary_join_element_wise(*parts, mapping.cell_separator, null_handling="replace", null_replacement="")
+    )
 
 
 def _as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array:

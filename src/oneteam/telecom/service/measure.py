@@ -204,9 +204,7 @@ def _kept(cache: DailyCache, measure: Measure, period: Period) -> Result:
     return Result(rows.drop_columns(["active"]), active.sort_by([(key, "ascending") for key in keys]), None)
 
 
-def _compute(
-    source: Source, cache: DailyCache, items: Sequence[Item], part: Period, threads: int | None, progress: Progress
-) -> None:
+def _compute(source: Source, cache: DailyCache, items: Sequence[Item], part: Period, threads: int | None, progress: Progress) -> None:
     emitted = {name for name, kind in items if kind == "contributions"}
     measures = measures_named([name for name, _ in items])
     for runner, group in _by_engine(measures, "auto", threads, emitted):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,21 +15,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 
-from oneteam.core.errors import FileUnreadableError, MissingExtraError, NothingFoundError, UnknownValueError
-from oneteam.store.rows import read_text, some
-from oneteam.store.tables import metadata_of, read_manifest, read_parquet, write_atomically
+from oneteam.core.errors import MissingExtraError, NothingFoundError, UnknownValueError
+from oneteam.store.rows import some
+from oneteam.store.tables import read_manifest, read_parquet, write_atomically
 from oneteam.telecom.catalogue import MEASURES
 from oneteam.telecom.dataset import TelecomManifest
 from oneteam.telecom.service.geography import load_zones
+from oneteam.telecom.service.read_result import read_result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from oneteam.telecom.canvas import Caption
     from oneteam.telecom.lettering import Lettering
-    from oneteam.telecom.maps import MapZones
+    from oneteam.telecom.map_zones import MapZones
     from oneteam.telecom.slices import Slice
 
 Kind = Literal["auto", "map", "flows", "line", "bars"]
@@ -42,7 +41,6 @@ PER_INHABITANTS: Final = 1_000
 _FORMATS: Final = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 _PIXELS_PER_INCH: Final = 200
 _BARS: Final = 20
-_NOT_VALUES: Final = ("month", "day", "hour", "zone", "home", "origin", "destination", "country", "state")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class PlotSummary:
     """What was drawn.
 
     Args:
-        path: the file.
+        out: the file.
         kind: ``map``, ``flows``, ``line`` or ``bars``.
         title: as it stands on the drawing.
         subtitle: the same; it says which time is shown and how it was averaged.
@@ -59,7 +57,7 @@ class PlotSummary:
         notes: what the drawing cannot show, as sentences.
     """
 
-    path: Path
+    out: Path
     kind: str
     title: str
     subtitle: str
@@ -128,7 +126,7 @@ def plot(
     from oneteam.telecom.lettering import Lettering
     from oneteam.telecom.slices import choose
 
-    table, about = _read_result(result)
+    table, about = read_result(result)
     chosen = choose(table, column=column, day=day, hour=hour, where=where)
     lettering = Lettering.choose(lang)
     notes = ["no installed typeface has Hangul: the words are in English; install Noto Sans CJK"] if lettering.language != lang else []
@@ -139,7 +137,7 @@ def plot(
     elif kind == "bars":
         drawing = _bars(chosen, caption, lettering)
     else:
-        from oneteam.telecom.maps import MapZones
+        from oneteam.telecom.map_zones import MapZones
 
         places = MapZones.of(_zones(data, zones, shapes))
         drawing = (
@@ -255,38 +253,6 @@ def _check_options(out: Path, options: Mapping[str, tuple[str, Any]], top: int, 
         raise UnknownValueError(f"hour is {hour}, must be between 0 and 23")
 
 
-def _read_result(path: Path) -> tuple[pa.Table, dict[str, str]]:
-    """Rows of a result, and what its file says about them."""
-    if not path.is_file():
-        raise FileUnreadableError(f"{path}: no such file", hint="Make one with `oneteam telecom measure NAME --data DIR --out FILE`.")
-    match path.suffix.lower():
-        case ".parquet":
-            return read_parquet(path), metadata_of(path)
-        case ".csv":
-            return _read_csv(path), {}
-        case ".json":
-            try:
-                document = json.loads(read_text(path))
-                return pa.Table.from_pylist(document["rows"]), dict(document["about"])
-            except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as err:
-                raise FileUnreadableError(f"{path}: not a result of `oneteam telecom measure`", detail=str(err)) from err
-        case other:
-            raise UnknownValueError(f"{path}: cannot read '{other}'; the name must end in .parquet, .csv or .json")
-
-
-def _read_csv(path: Path) -> pa.Table:
-    text = read_text(path)
-    header = next(csv.reader(io.StringIO(text)), [])
-    # Codes are text: a reader that guessed would make 11010 a number, and 01 a 1.
-    types = {name: pa.string() for name in header if name in _NOT_VALUES and name != "hour"}
-    try:
-        return pa_csv.read_csv(
-            io.BytesIO(text.encode()), convert_options=pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False)
-        )
-    except pa.ArrowInvalid as err:
-        raise FileUnreadableError(f"{path}: not a table in CSV", detail=str(err)) from err
-
-
 def _zones(data: Path | None, zones: Path | None, shapes: Path | None) -> pa.Table:
     if zones is not None:
         return load_zones(zones, shapes)
@@ -390,6 +356,13 @@ def _rendered(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     # Without date and random salt the same result gives the same bytes.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    with mpl.rc_context({"svg.hashsalt": "oneteam"}):
-        figure.savefig(buffer, format=kind, dpi=_PIXELS_PER_INCH, metadata=metadata)
+    log = logging.getLogger("matplotlib.font_manager")
+    level = log.level
+    try:
+        # It reports every typeface that has no cut of exactly the weight asked for.
+        log.setLevel(logging.ERROR)
+        with mpl.rc_context({"svg.hashsalt": "oneteam"}):
+            figure.savefig(buffer, format=kind, dpi=_PIXELS_PER_INCH, metadata=metadata)
+    finally:
+        log.setLevel(level)
     return buffer.getvalue()

@@ -233,9 +233,7 @@ def _dictionary_columns(mapping: Mapping, parquet: pq.ParquetFile) -> list[str]:
     return [f.name for f in schema if f.name in few and (pa.types.is_string(f.type) or pa.types.is_large_string(f.type))]
 
 
-def _group_loader(
-    path: Path, metadata: Any, groups: list[int], columns: list[str], coded: list[str]
-) -> Callable[[], pa.Table]:
+def _group_loader(path: Path, metadata: Any, groups: list[int], columns: list[str], coded: list[str]) -> Callable[[], pa.Table]:
     def load() -> pa.Table:
         try:
             parquet = pq.ParquetFile(path, metadata=metadata, read_dictionary=coded)

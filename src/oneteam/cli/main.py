@@ -1,0 +1,64 @@
+"""The command line: nouns, then verbs; every part adds its own noun."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+import oneteam
+from oneteam.cli.synth import synth
+from oneteam.core.errors import OneteamError
+from oneteam.core.part import installed_parts
+
+app = typer.Typer(
+    name="oneteam",
+    help="Organisations act as one team on data that none of them gives away.\n\n서로 데이터를 내주지 않고도 한 팀으로 일합니다.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(synth)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"oneteam {oneteam.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False) -> None:
+    pass
+
+
+@app.command()
+def parts(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the installed parts and the measures that they offer."""
+    from oneteam.cli.render import print_json, print_rows
+
+    found = [
+        {"part": part.name, "measure": info.name, "keys": " × ".join(info.keys), "unit": info.unit, "title": info.title["en"]}
+        for part in installed_parts().values()
+        for info in part.measures().values()
+    ]
+    print_json(found) if json else print_rows("Parts and measures", found)
+
+
+for _part in installed_parts().values():
+    if _part.commands:
+        _module, _, _attribute = _part.commands.partition(":")
+        app.add_typer(getattr(import_module(_module), _attribute), name=_part.name)
+
+
+def main() -> None:
+    """Run a command; an error becomes its message, its hint and its exit code."""
+    try:
+        app()
+    except OneteamError as err:
+        from oneteam.cli.render import print_error
+
+        print_error(err, as_json="--json" in sys.argv)
+        sys.exit(err.exit_code)

@@ -1,0 +1,96 @@
+"""``oneteam synth``: a synthetic country with known truth."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def synth(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; must be empty or absent.")],
+    zones: Annotated[Optional[Path], typer.Option(help="CSV with code, population, jobs... of the zones; generated when absent.")] = None,
+    od: Annotated[Optional[Path], typer.Option(help="CSV origin,destination,trips_per_day between regions.")] = None,
+    shapes: Annotated[Optional[Path], typer.Option(help="GeoJSON or TopoJSON of the zones by property 'code'; made when absent.")] = None,
+    zone_count: Annotated[int, typer.Option(min=1, max=20_000, help="Zones to generate when no file is given.")] = 250,
+    subscribers: Annotated[int, typer.Option(min=1, help="Subscriptions of all carriers together.")] = 100_000,
+    days: Annotated[int, typer.Option(min=1, help="Local days.")] = 14,
+    start_date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First local day.")] = datetime(2020, 1, 6),  # noqa: DTZ001
+    carriers: Annotated[str, typer.Option(help="Carriers and their market shares.")] = "skylark:0.45,horizon:0.30,bluewave:0.25",
+    multi_sim: Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of people with a second subscription.")] = 0.08,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and options give the same bytes.")] = 1,
+    roaming: Annotated[bool, typer.Option("--roaming/--no-roaming", help="Trips abroad and visitors from abroad.")] = True,
+    outbreak: Annotated[bool, typer.Option("--outbreak/--no-outbreak", help="An infection that spreads along true contacts.")] = True,
+    timezone: Annotated[str, typer.Option(help="IANA time zone of the country.")] = "Asia/Seoul",
+    events_per_day: Annotated[float, typer.Option(min=0.1, max=1_000.0, help="Mean events a day and subscription.")] = 14.0,
+    chunk: Annotated[int, typer.Option(min=1, help="People worked on at a time; changes nothing in the result.")] = 32_768,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads; change nothing in the result.")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="Replace the country that stands in DIR.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Make a synthetic country: carriers' events, network and roaming records, case reports, and the truth behind them."""
+    from oneteam.synth.country import make_country
+    from oneteam.synth.settings import CountrySettings, parse_carriers, zone_info
+
+    zone_info(timezone)
+    settings = CountrySettings(
+        zones=zones,
+        od=od,
+        shapes=shapes,
+        zone_count=zone_count,
+        subscribers=subscribers,
+        days=days,
+        start_date=start_date.date(),
+        carriers=parse_carriers(carriers),
+        multi_sim=multi_sim,
+        seed=seed,
+        roaming=roaming,
+        outbreak=outbreak,
+        timezone=timezone,
+        events_per_day=events_per_day,
+        chunk=chunk,
+        threads=threads,
+    )
+    with _Bar() as bar:
+        summary = make_country(settings, folder, bar.report, force=force)
+    if json:
+        typer.echo(summary.model_dump_json())
+        return
+    typer.echo(f"{summary.folder}: {summary.zones} zones, {summary.persons:,} people, {summary.subscriptions:,} subscriptions")
+    typer.echo(f"  {summary.events:,} events in {summary.seconds:.1f} s ({summary.events_per_s:,} a second), {summary.days} days")
+    typer.echo(f"  {summary.trips:,} trips, {summary.infections:,} infections, {summary.cases:,} reported cases")
+
+
+class _Bar:
+    """A progress bar on standard error, so that standard output holds the result alone."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._tasks: dict[str, int] = {}
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def report(self, step: str, done: float, total: float | None) -> None:
+        """Show how far a step is."""
+        from rich.progress import TaskID
+
+        if step not in self._tasks:
+            self._tasks[step] = self._progress.add_task(step, total=total)
+        self._progress.update(TaskID(self._tasks[step]), completed=done, total=total)

@@ -1,0 +1,28 @@
+"""What the telecom part plugs in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oneteam.core.part import MeasureInfo
+
+
+@dataclass(frozen=True)
+class TelecomPart:
+    """Mobility measures from network events and roaming records, on the carrier's own machine."""
+
+    name: str = "telecom"
+    commands: str | None = "oneteam.cli.telecom:app"
+
+    def measures(self) -> Mapping[str, MeasureInfo]:
+        """The measures of the catalogue."""
+        from oneteam.telecom.catalogue import MEASURES  # noqa: PLC0415 - listing parts must not import a data engine
+
+        return {
+            name: MeasureInfo(name, tuple(key.name for key in m.keys), m.unit, {"en": m.title_en, "ko": m.title_ko})
+            for name, m in MEASURES.items()
+        }
+
+
+part = TelecomPart()

@@ -1,0 +1,64 @@
+"""Weights from files: residents as `measure home` wrote them, a census as CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast, get_args
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from oneteam.core.errors import FileUnreadableError, MissingColumnError, UnknownValueError
+from oneteam.store.tables import read_parquet
+from oneteam.telecom.service.geography import load_zones
+from oneteam.telecom.service.measure import write_table
+from oneteam.telecom.weighting import MarginName, weights_to_census
+
+
+def weigh(residents: Path, census: Path, out: Path, *, margin: str, deduplication_factor: float) -> pa.Table:
+    """Weights of a subscriber by home zone, written to ``out``.
+
+    Args:
+        residents: result of ``measure home``; of several months the latest counts.
+        census: a zones file with population.
+        out: ``.parquet``, ``.csv`` or ``.json``.
+        margin: ``zone``, ``region`` or ``country``.
+        deduplication_factor: persons per subscription.
+
+    Raises:
+        UnknownValueError: another margin; a home zone that the census lacks.
+        MissingColumnError: the census has no population, or the residents are not residents.
+    """
+    if margin not in get_args(MarginName):
+        raise UnknownValueError(f"--margin {margin}: must be one of {', '.join(get_args(MarginName))}")
+    homes = read_result(residents)
+    if "zone" not in homes.column_names or "subscribers" not in homes.column_names:
+        raise MissingColumnError(
+            f"{residents}: needs the columns zone and subscribers", hint="Make it with `oneteam telecom measure home`."
+        )
+    if "month" in homes.column_names and homes.num_rows:
+        homes = homes.filter(pc.equal(homes["month"], pc.max(homes["month"])))
+    zones = load_zones(census)
+    if zones["population"].null_count == zones.num_rows:
+        raise MissingColumnError(f"{census}: no column 'population'")
+    known = zones.set_column(zones.column_names.index("population"), "population", pc.fill_null(zones["population"], 0.0))
+    table = weights_to_census(homes, known, cast("MarginName", margin), deduplication_factor)
+    write_table(out, table, {"weights_of": residents.name, "census": census.name, "margin": margin})
+    return table
+
+
+def read_result(path: Path) -> pa.Table:
+    """A result in Parquet or CSV; codes in a CSV stay text.
+
+    Raises:
+        FileUnreadableError: neither.
+    """
+    if path.suffix.lower() == ".parquet":
+        return read_parquet(path)
+    import pyarrow.csv as pa_csv
+
+    names = ("zone", "origin", "destination", "home", "month", "country")
+    try:
+        return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())))
+    except (OSError, pa.ArrowInvalid) as err:
+        raise FileUnreadableError(f"{path}: cannot be read as CSV", detail=str(err)) from err

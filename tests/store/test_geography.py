@@ -7,6 +7,7 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.telecom.needs import DATA, needs_data
 
 from oneteam.core.errors import (
     DuplicateCodeError,
@@ -17,7 +18,6 @@ from oneteam.core.errors import (
     WrongTypeError,
 )
 from oneteam.store.geography import EARTH_RADIUS_M, EqualAreaProjection, read_features, read_shapes, write_geojson
-from tests.telecom.needs import DATA, needs_data
 
 SQUARE = [[126.0, 37.0], [127.0, 37.0], [127.0, 38.0], [126.0, 38.0], [126.0, 37.0]]
 

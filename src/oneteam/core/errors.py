@@ -19,6 +19,7 @@
     │   └── DatasetCorruptError       the dataset's manifest or one of its files does not fit the other
     └── EngineError                   exit 69, 501
         ├── MissingExtraError         an optional library or program that is not installed
+        ├── OutOfMemoryError          the engine's memory limit is too low for what was asked
         └── UnsupportedMeasureError   the engine has no implementation of that measure
 
 The *public* message may be shown to anyone. ``detail`` is for the owner's log only and is never sent to another member.
@@ -160,6 +161,13 @@ class MissingExtraError(EngineError):
     """An optional library or program is not installed."""
 
     code = "engine.missing_extra"
+
+
+class OutOfMemoryError(EngineError):
+    """The engine's memory limit is too low for what was asked."""
+
+    code = "engine.out_of_memory"
+    http_status = 503
 
 
 class UnsupportedMeasureError(EngineError):

@@ -21,26 +21,29 @@ from oneteam.synth import streams
 from oneteam.synth.network import SECTORS, sector_towards
 from oneteam.synth.schedules import DAY_S, Plans
 
-GAP_LOG_MEDIAN: Final = 0.6
+GAP_LOG_MEDIAN: Final = 0.0
 """Log of the median gap within a burst [ln s]; fitted."""
-GAP_LOG_SD: Final = 2.2
+GAP_LOG_SD: Final = 2.45
 """Spread of gaps within a burst; fitted."""
 MAX_GAP_S: Final = 600.0
 """A longer silence ends the burst; the cut at which the fit was made."""
 BURST_LOG_SD: Final = 1.3
 """Spread of burst sizes; fitted."""
-RATE_LOG_SD: Final = 1.05
+RATE_LOG_SD: Final = 0.9
 """Spread of users' rates; the real users' is 1.3, over people who were seen on as little as one day."""
-BURST_MEAN_AT_14: Final = 4.6
+BURST_MEAN_AT_14: Final = 7.5
 """Mean records in a burst for 14 records a day; grows with the 0.4th power of the rate."""
 FOLLOW_UP: Final = 0.35
 """Chance that a burst is followed by another within the hour."""
 FOLLOW_UP_S: Final = 1_500.0
 QUIET: Final = 0.45
 """Chance that the rarest users are not seen at all for two days; falls with a user's rate."""
-QUIET_DAYS: Final = 2
-SEEN_MOVING: Final = 0.8
+QUIET_DAYS: Final = 5
+MOVING_LOG_MEAN: Final = -0.3
+"""Log of the mean size of the burst that a move makes, before rounding down."""
+SEEN_MOVING: Final = 0.95
 """Chance that a busy user makes a record on arriving or on leaving; falls with a user's rate."""
+HALF_SEEN: Final = 0.2
 PING_PONG: Final = 0.05
 """Share of records of a burst that another cell takes."""
 SECOND_CELL, THIRD_CELL = 0.08, 0.03
@@ -48,7 +51,7 @@ SECOND_CELL, THIRD_CELL = 0.08, 0.03
 MAX_BURST: Final = 400
 MAX_PER_DAY: Final = 1_500
 
-HOURS: Final = (1.2, 0.7, 0.4, 0.3, 0.4, 0.9, 2.2, 4.2, 5.2, 4.8, 4.6, 4.8, 5.8, 5.0, 4.6, 4.7, 5.0, 5.8, 6.4, 6.0, 5.6, 5.2, 4.4, 2.6)
+HOURS: Final = (3.5, 1.5, 0.7, 0.4, 0.4, 0.8, 2.2, 3.8, 3.8, 3.8, 4.0, 4.2, 4.5, 4.3, 4.2, 4.5, 5.0, 6.0, 6.5, 6.5, 6.8, 7.5, 8.0, 7.1)
 
 _TRAITS = int(streams.Stream.TRAITS)
 _SESSIONS = int(streams.Stream.SESSIONS)
@@ -165,10 +168,10 @@ def _cell_between(radio: Radio, carrier: int, a: int, b: int, part: float) -> in
 
 @compiled
 def _burst(
-    model: SessionModel, radio: Radio, plans: Plans, row: int, carrier: int, user: int, at_s: float, day_s: int, key: np.uint64, out: Records, n: int, room: int
+    log_size: float, radio: Radio, plans: Plans, row: int, carrier: int, user: int, at_s: float, day_s: int, key: np.uint64, out: Records, n: int, room: int
 ) -> int:
     """Append the records of one burst; the new number of records."""
-    size = min(max(1, int(math.exp(model.burst_log_mean + BURST_LOG_SD * normal(key, 0)))), MAX_BURST, room)
+    size = min(max(1, int(math.exp(log_size + BURST_LOG_SD * normal(key, 0)))), MAX_BURST, room)
     u = uniform(key, 1)
     rank = 2 if u < THIRD_CELL else (1 if u < THIRD_CELL + SECOND_CELL else 0)
     for i in range(size):
@@ -200,26 +203,26 @@ def _phone_day(
     number = 0
     for i in range(min(poisson(key, 0, model.bursts_per_day * rate), 300)):
         at_s = _time_of_day(model, key, 2 * i + 1)
-        n = _burst(model, radio, plans, row, carrier, user, at_s, day_s, derive(key, number), out, n, limit - n)
+        n = _burst(model.burst_log_mean, radio, plans, row, carrier, user, at_s, day_s, derive(key, number), out, n, limit - n)
         number += 1
         again = derive(key, -1 - i)
         k = 0
         while uniform(again, 2 * k) < FOLLOW_UP:
             at_s += 60.0 + FOLLOW_UP_S * exponential(again, 2 * k + 1)
-            n = _burst(model, radio, plans, row, carrier, user, at_s, day_s, derive(key, number), out, n, limit - n)
+            n = _burst(model.burst_log_mean, radio, plans, row, carrier, user, at_s, day_s, derive(key, number), out, n, limit - n)
             number += 1
             k += 1
-    seen = SEEN_MOVING * rate / (rate + 0.4)
+    seen = SEEN_MOVING * rate / (rate + HALF_SEEN)
     moving = derive(key, 1_000_000)
     for i in range(plans.stays[row]):
         start_s, end_s = plans.start_s[row, i], plans.end_s[row, i]
         if start_s > 0 and uniform(moving, 4 * i) < seen:
             at_s = start_s + min(0.4 * (end_s - start_s), 90.0 * exponential(moving, 4 * i + 1))
-            n = _burst(model, radio, plans, row, carrier, user, at_s, day_s, derive(key, 2_000 + number), out, n, limit - n)
+            n = _burst(MOVING_LOG_MEAN, radio, plans, row, carrier, user, at_s, day_s, derive(key, 2_000 + number), out, n, limit - n)
             number += 1
         if end_s < DAY_S and uniform(moving, 4 * i + 2) < seen:
             at_s = end_s - min(0.4 * (end_s - start_s), 90.0 * exponential(moving, 4 * i + 3)) - 1.0
-            n = _burst(model, radio, plans, row, carrier, user, at_s, day_s, derive(key, 2_000 + number), out, n, limit - n)
+            n = _burst(MOVING_LOG_MEAN, radio, plans, row, carrier, user, at_s, day_s, derive(key, 2_000 + number), out, n, limit - n)
             number += 1
     return n
 

@@ -22,7 +22,7 @@ from oneteam.telecom.schemas import CELL_ZONES
 SMALLEST_WEIGHT: Final = 0.01
 
 _SAMPLES_AT_ONCE: Final = 524_288
-_SAMPLES_PER_CELL: Final = 128
+_SAMPLES_PER_CELL: Final = 288
 
 
 def resolve_cells(cells: pa.Table, zones: pa.Table, *, explicit: pa.Table | None = None, spacing_m: float | None = None) -> pa.Table:
@@ -32,7 +32,7 @@ def resolve_cells(cells: pa.Table, zones: pa.Table, *, explicit: pa.Table | None
         cells: table in the schema `CELLS`.
         zones: table in the schema `ZONES`; polygons in WGS 84, or points, or both mixed.
         explicit: a lookup in the schema `CELL_ZONES`; the cells that it names are taken from it as they stand.
-        spacing_m: distance between sample points [m]; 128 points per cell, whatever its size, when None. At most 4,096 points per cell.
+        spacing_m: distance between sample points [m]; 288 points per cell, whatever its size, when None. At most 4,096 points per cell.
 
     Returns:
         a table in the schema `CELL_ZONES`, sorted by cell, period and zone. Weights below 0.01 are dropped, the others sum to 1.

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from oneteam.stats.compiled import compiled
 
-CELL_BITS: Final = 26
+CELL_BITS: Final = 25
 MAX_CELLS: Final = 1 << CELL_BITS
+_CELL_MASK: Final = MAX_CELLS - 1
 _LEAD_US: Final = 14 * 3_600_000_000
 _DAY_US: Final = 86_400_000_000
 MAX_GAP_S: Final = 93_600
@@ -57,9 +58,9 @@ def pack_rows(
             d = day[i] - first_day
             at = starts[d]
             starts[d] = at + 1
-            base = np.int64(day[i]) * 86_400_000_000 - 50_400_000_000
+            base = np.int64(day[i]) * _DAY_US - _LEAD_US
             out[at, 0] = subscriber[i]
-            out[at, 1] = ((stamp[i] - base) << 26) | np.int64(cell[i])
+            out[at, 1] = ((stamp[i] - base) << CELL_BITS) | np.int64(cell[i])
             if wide:
                 out[at, 2] = extra[i]
 
@@ -82,10 +83,10 @@ def day_counts(chosen: NDArray[np.bool_], day: NDArray[np.int32]) -> tuple[int, 
 @compiled
 def unpack_keys(rows: NDArray[np.int64], day: int, stamp: NDArray[np.int64], cell: NDArray[np.int32]) -> None:
     """Split keys into UTC stamps [us] and cells."""
-    base = np.int64(day) * 86_400_000_000 - 50_400_000_000
+    base = np.int64(day) * _DAY_US - _LEAD_US
     for i in range(rows.shape[0]):
-        stamp[i] = (rows[i, 1] >> 26) + base
-        cell[i] = rows[i, 1] & 67_108_863
+        stamp[i] = (rows[i, 1] >> CELL_BITS) + base
+        cell[i] = rows[i, 1] & _CELL_MASK
 
 
 @compiled
@@ -248,8 +249,8 @@ def drop_duplicates(rows: NDArray[np.int64]) -> int:
 
 @compiled
 def _too_fast(rows: NDArray[np.int64], i: int, j: int, place: NDArray[np.float64], min_chord: float, max_speed: float) -> bool:
-    a = rows[i, 1] & 67_108_863
-    b = rows[j, 1] & 67_108_863
+    a = rows[i, 1] & _CELL_MASK
+    b = rows[j, 1] & _CELL_MASK
     if a == b:
         return False
     dx = place[a, 0] - place[b, 0]
@@ -258,8 +259,8 @@ def _too_fast(rows: NDArray[np.int64], i: int, j: int, place: NDArray[np.float64
     chord = np.sqrt(dx * dx + dy * dy + dz * dz)
     if chord <= min_chord:
         return False
-    distance = 2.0 * 6_371_008.8 * np.arcsin(min(1.0, chord / 2.0))
-    seconds = abs((rows[j, 1] >> 26) - (rows[i, 1] >> 26)) * 1e-6
+    distance = 2.0 * EARTH_RADIUS_M * np.arcsin(min(1.0, chord / 2.0))
+    seconds = abs((rows[j, 1] >> CELL_BITS) - (rows[i, 1] >> CELL_BITS)) * 1e-6
     return bool(distance > max_speed * seconds)
 
 
@@ -272,14 +273,14 @@ def _mark_impossible(
     last = -1
     for i in range(count):
         out[i] = False
-        cell = rows[i, 1] & 67_108_863
+        cell = rows[i, 1] & _CELL_MASK
         if last >= 0 and rows[last, 0] != rows[i, 0]:
             last = -1
         if np.isnan(place[cell, 0]):
             continue
         if last >= 0 and _too_fast(rows, last, i, place, min_chord, max_speed):
             j = i + 1
-            while j < count and rows[j, 0] == rows[i, 0] and np.isnan(place[rows[j, 1] & 67_108_863, 0]):
+            while j < count and rows[j, 0] == rows[i, 0] and np.isnan(place[rows[j, 1] & _CELL_MASK, 0]):
                 j += 1
             if j < count and rows[j, 0] == rows[i, 0] and _too_fast(rows, i, j, place, min_chord, max_speed):
                 out[i] = True
@@ -331,7 +332,7 @@ def _gap_histogram(rows: NDArray[np.int64], histogram: NDArray[np.int64]) -> int
         if i == 0 or rows[i, 0] != rows[i - 1, 0]:
             active += 1
         else:
-            gap = ((rows[i, 1] >> 26) - (rows[i - 1, 1] >> 26)) // 1_000_000
+            gap = ((rows[i, 1] >> CELL_BITS) - (rows[i - 1, 1] >> CELL_BITS)) // 1_000_000
             histogram[min(gap, top)] += 1
     return active
 
@@ -347,7 +348,7 @@ class DayActivity:
 def day_activity(rows: NDArray[np.int64]) -> DayActivity:
     """Activity of sorted packed rows of one day.
 
-    >>> day_activity(np.array([[7, 0], [7, (3_500_000 << 26)], [8, 0]])).active
+    >>> day_activity(np.array([[7, 0], [7, (3_500_000 << 25)], [8, 0]])).active
     2
     """
     histogram = np.zeros(MAX_GAP_S + 1, np.int64)

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import ibis
 import pyarrow as pa
 
-from oneteam.core.errors import MissingExtraError, NothingFoundError
+from oneteam.core.errors import DatasetCorruptError, MissingExtraError, NothingFoundError, OutOfMemoryError
 from oneteam.core.progress import Progress, silent
 from oneteam.telecom import presence
 from oneteam.telecom.inputs import Period, build_inputs, calendar_of, has_moving_cells
@@ -127,6 +128,12 @@ class DuckDbEngine(IbisEngine):
                 connection.raw_sql("SET enable_external_access = false")
                 connection.raw_sql("SET lock_configuration = true")
                 yield inputs
+            except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as err:
+                raise DatasetCorruptError(f"{source.folder}: a file of the dataset cannot be read", detail=str(err)) from err
+            except duckdb.OutOfMemoryException as err:
+                raise OutOfMemoryError(
+                    f"DuckDB needs more than {self.memory_limit} for this", hint="Take fewer days at once, or --engine kernel or spark."
+                ) from err
             finally:
                 connection.disconnect()
 

@@ -119,7 +119,7 @@ def test_corrupt_manifest_is_named_and_the_lock_released(tmp_path):
     commit(tmp_path)
     (tmp_path / "manifest.json").write_text('{"format": "something-else"}')
     for _ in range(2):  # a leaked lock would make the second attempt "busy"
-        with pytest.raises(DatasetCorruptError, match="manifest.json"):
+        with pytest.raises(DatasetCorruptError, match=r"manifest\.json"):
             commit(tmp_path)
 
 

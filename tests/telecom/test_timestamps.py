@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneteam.telecom.timestamps import NO_OFFSET, StampState, local_to_utc, offset_table, parse_iso, utc_offsets_min
@@ -17,6 +17,7 @@ def micros(moment):
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(MOMENTS, OFFSETS, st.sampled_from(["T", " "]))
 def test_reads_what_isoformat_writes(moment, offset, separator):
     aware = moment.replace(tzinfo=UTC) - timedelta(minutes=offset)
@@ -72,6 +73,7 @@ def test_null_and_empty_are_null():
 
 
 @pytest.mark.parametrize("timezone", ["Asia/Seoul", "Europe/Brussels", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"])
+@settings(deadline=None)  # the first call compiles
 @given(moments=st.lists(MOMENTS, min_size=1, max_size=30))
 def test_naive_local_times_follow_pep_495(timezone, moments):
     out = np.empty(len(moments), np.int64)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Self
 
 import typer
 
 
 def synth(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; must be empty or absent.")],
-    zones: Annotated[Optional[Path], typer.Option(help="CSV with code, population, jobs... of the zones; generated when absent.")] = None,
-    od: Annotated[Optional[Path], typer.Option(help="CSV origin,destination,trips_per_day between regions.")] = None,
-    shapes: Annotated[Optional[Path], typer.Option(help="GeoJSON or TopoJSON of the zones by property 'code'; made when absent.")] = None,
+    zones: Annotated[Path | None, typer.Option(help="CSV with code, population, jobs... of the zones; generated when absent.")] = None,
+    od: Annotated[Path | None, typer.Option(help="CSV origin,destination,trips_per_day between regions.")] = None,
+    shapes: Annotated[Path | None, typer.Option(help="GeoJSON or TopoJSON of the zones by property 'code'; made when absent.")] = None,
     zone_count: Annotated[int, typer.Option(min=1, max=20_000, help="Zones to generate when no file is given.")] = 250,
     subscribers: Annotated[int, typer.Option(min=1, help="Subscriptions of all carriers together.")] = 100_000,
     days: Annotated[int, typer.Option(min=1, help="Local days.")] = 14,
@@ -80,7 +80,7 @@ class _Bar:
         )
         self._tasks: dict[str, int] = {}
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

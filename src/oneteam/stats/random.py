@@ -77,7 +77,7 @@ def raw(key: np.uint64, counter: int) -> np.uint64:
 @compiled
 def uniform(key: np.uint64, counter: int) -> float:
     """Uniform in [0, 1), multiples of 2**-53."""
-    return np.float64(raw(key, counter) >> _S11) * _TO_UNIT  # type: ignore[no-any-return]
+    return np.float64(raw(key, counter) >> _S11) * _TO_UNIT
 
 
 @compiled
@@ -101,7 +101,7 @@ def poisson(key: np.uint64, counter: int, mean: float) -> int:
     if mean <= 0.0:
         return 0
     if mean > _BY_INVERSION:
-        return max(0, int(math.floor(mean + math.sqrt(mean) * normal(key, counter) + 0.5)))
+        return max(0, math.floor(mean + math.sqrt(mean) * normal(key, counter) + 0.5))
     u = uniform(key, counter)
     p = math.exp(-mean)
     total = p

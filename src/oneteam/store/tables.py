@@ -60,6 +60,15 @@ M = TypeVar("M", bound=Manifest)
 _OWN_NAME: Final = re.compile(r"\.r\d{6,}\.parquet$")
 
 
+def is_stored_file(path: Path) -> bool:
+    """Whether a file has a name that only a transaction gives.
+
+    >>> is_stored_file(Path("events/2020-02-01.r000003.parquet")), is_stored_file(Path("part-0.parquet"))
+    (True, False)
+    """
+    return _OWN_NAME.search(path.name) is not None
+
+
 @contextmanager
 def disk_errors(what: str) -> Iterator[None]:
     """Turn "no space left" into `DiskFullError`; every other OSError passes."""
@@ -346,7 +355,7 @@ class Transaction(Generic[M]):
         live = self._live()
         for path in [*self.folder.glob("*/*"), *self.folder.glob(f".{MANIFEST}.*.tmp")]:
             unfinished = path.name.startswith(".") and path.suffix == ".tmp"
-            uncommitted = _OWN_NAME.search(path.name) is not None and str(path.relative_to(self.folder)) not in live
+            uncommitted = is_stored_file(path) and str(path.relative_to(self.folder)) not in live
             if path.is_file() and (unfinished or uncommitted):
                 path.unlink()
         self._empty_scratch()

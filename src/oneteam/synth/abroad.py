@@ -77,10 +77,9 @@ def prevalence(days: int) -> npt.NDArray[np.float64]:
     >>> float(prevalence(1)[1, 0])
     0.012
     """
-    t = np.arange(days)
-    return np.minimum(
-        MAX_PREVALENCE, np.array([c.prevalence for c in COUNTRIES])[:, None] * np.exp(np.outer([c.growth_per_day for c in COUNTRIES], t))
-    )
+    first = np.array([c.prevalence for c in COUNTRIES])
+    growth = np.exp(np.outer([c.growth_per_day for c in COUNTRIES], np.arange(days)))
+    return np.asarray(np.minimum(MAX_PREVALENCE, first[:, None] * growth), np.float64)
 
 
 def utc_offsets_min(start: date, first_day: int, last_day: int) -> npt.NDArray[np.int64]:

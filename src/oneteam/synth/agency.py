@@ -43,7 +43,18 @@ def write_geography(country: Country, folder: Path) -> None:
     zones, territory = country.zones, country.territory
     lon, lat = territory.plane.inverse(territory.x, territory.y)
     people = np.bincount(country.people.places.zone[country.people.home], minlength=zones.count)
-    header = ["code", "name", "region", "region_name", "population", "census_population", "jobs", "employed_residents", "latitude", "longitude"]
+    header = [
+        "code",
+        "name",
+        "region",
+        "region_name",
+        "population",
+        "census_population",
+        "jobs",
+        "employed_residents",
+        "latitude",
+        "longitude",
+    ]
     rows = [
         (
             zones.codes[i],

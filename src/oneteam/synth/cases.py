@@ -95,5 +95,7 @@ def daily_rows(
     count = np.bincount(day * len(codes) + location, minlength=days * len(codes))
     dates = [(start + timedelta(days=d)).isoformat() for d in range(days)]
     return [
-        (dates[d], code, name, int(count[d * len(codes) + i])) for d in range(days) for i, (code, name) in enumerate(zip(codes, names, strict=True))
+        (dates[d], code, name, int(count[d * len(codes) + i]))
+        for d in range(days)
+        for i, (code, name) in enumerate(zip(codes, names, strict=True))
     ]

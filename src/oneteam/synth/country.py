@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -274,7 +275,9 @@ def _write_events(country: Country, folder: Path, progress: Progress) -> tuple[d
                         parts.append(truth.without_tables(block))
                         progress("events", (sum(rows.values()) + sum(w.rows for w in writers)) / 1e6, expected)
                     if visitor_slots:
-                        for writer, table in zip(writers, maker.inbound(radio, country.day(number), visitor_slots, popularity), strict=True):
+                        for writer, table in zip(
+                            writers, maker.inbound(radio, country.day(number), visitor_slots, popularity), strict=True
+                        ):
                             writer.write(table)
                             inbound += table.num_rows
                     for carrier, writer in zip(country.carriers, writers, strict=True):
@@ -291,7 +294,7 @@ def _write_events(country: Country, folder: Path, progress: Progress) -> tuple[d
 def _periods(days: int, moves: set[int]) -> list[range]:
     """Runs of days during which no site moves."""
     edges = [0, *sorted(d for d in moves if d < days), days]
-    return [range(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [range(a, b) for a, b in pairwise(edges)]
 
 
 def _task(maker: EventMaker, radio: Radio, day: Day, first: int) -> Callable[[], Block]:

@@ -117,11 +117,14 @@ class EventMaker:
         tables = []
         for c in range(len(self.carriers)):
             owner = np.arange(first, last, dtype=np.int64)
-            phone = np.stack([np.where(self.people.carrier[first:last] == c, 2 * owner, -1), np.where(second == c, 2 * owner + 1, -1)], axis=1)
+            phone = np.stack(
+                [np.where(self.people.carrier[first:last] == c, 2 * owner, -1), np.where(second == c, 2 * owner + 1, -1)], axis=1
+            )
             phone = phone[phone >= 0]
             home = np.full(len(phone), -1, np.int32)
             tables.append(self._table(c, records, n, day, phone, home))
-        return Block(tuple(tables), *(np.concatenate(parts) for parts in zip(*trips, strict=True)), presence=presence)
+        person, origin, destination = (np.concatenate(parts) for parts in zip(*trips, strict=True))
+        return Block(tuple(tables), person, origin, destination, presence)
 
     def inbound(self, radio: Radio, day: Day, slot_count: int, popularity: npt.NDArray[np.float32]) -> tuple[pa.Table, ...]:
         """Rows of foreign visitors, by carrier."""
@@ -148,11 +151,13 @@ class EventMaker:
             if row == len(plans.stays):
                 return records, n
             larger = new_records(int(1.5 * len(records.time_us)) + 4 * (MAX_PER_DAY + MAX_BURST))
-            for old, new in zip(records, larger, strict=True):
-                new[:n] = old[:n]
+            larger.time_us[:n], larger.user[:n] = records.time_us[:n], records.user[:n]
+            larger.cell[:n], larger.carrier[:n] = records.cell[:n], records.carrier[:n]
             records = larger
 
-    def _table(self, carrier: int, records: Records, n: int, day: Day, phone: npt.NDArray[np.int64], home: npt.NDArray[np.int32]) -> pa.Table:
+    def _table(
+        self, carrier: int, records: Records, n: int, day: Day, phone: npt.NDArray[np.int64], home: npt.NDArray[np.int32]
+    ) -> pa.Table:
         """Rows of one carrier; ``home`` is the country of each user, -1 for our own."""
         time_us, user, cell = in_time_order(records, n, carrier, day.epoch_us)
         rows = len(time_us)

@@ -108,8 +108,14 @@ def classical_mds(distance: Floats) -> tuple[Floats, Floats]:
 
 
 def voronoi_cells(x: Floats, y: Floats) -> npt.NDArray[np.object_]:
-    """The part of the plane that is nearest to each point, cut off at some distance beyond the outermost points; in the points' order."""
+    """The part of the plane that is nearest to each point, cut off at some distance beyond the outermost points; in the points' order.
+
+    Raises:
+        UnknownValueError: two points coincide.
+    """
     points = shapely.points(x, y)
+    if len(np.unique(np.column_stack([x, y]), axis=0)) < len(points):
+        raise UnknownValueError("two zones have the same coordinates", hint="Give each zone its own centre.")
     spacing = _spacing(x, y)
     hull = shapely.convex_hull(shapely.multipoints(points))
     frame = shapely.buffer(hull, 0.7 * spacing)
@@ -118,8 +124,6 @@ def voronoi_cells(x: Floats, y: Floats) -> npt.NDArray[np.object_]:
     cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(points), extend_to=frame))
     tree = shapely.STRtree(cells)
     found, cell = tree.query(points, predicate="within")
-    if len(found) != len(x):
-        raise UnknownValueError("two zones have the same coordinates", hint="Give each zone its own centre.")
     out = np.empty(len(x), dtype=object)
     out[found] = shapely.intersection(cells[cell], frame)
     return out
@@ -147,7 +151,7 @@ def _invented_centres(zones: Zones, od: Floats | None, seed: int) -> tuple[Float
         rx, ry = _sunflower(regions)
     span = max(float(np.hypot(rx, ry).max()), 1e-9)
     reach = ZONE_SPACING_M * np.sqrt(zones.count / np.pi)
-    rx, ry = _pushed_apart(rx / span * reach, ry / span * reach, radius)
+    rx, ry = _pushed_apart(1.3 * rx / span * reach, 1.3 * ry / span * reach, radius)
     x, y = np.empty(zones.count), np.empty(zones.count)
     for r in range(regions):
         members = np.flatnonzero(region == r)

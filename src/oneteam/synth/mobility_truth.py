@@ -66,8 +66,13 @@ def true_presence(plans: Plans, place_zone: Index, zones: int) -> npt.NDArray[np
 
 def count_pairs(origin: Index, destination: Index, who: Index, zones: int) -> tuple[npt.NDArray[np.int64], ...]:
     """Trips and distinct persons by pair: (origin, destination, trips, persons), sorted by pair."""
-    pair = origin.astype(np.int64) * zones + destination
-    pairs, trips = np.unique(pair, return_counts=True)
-    person_pair = np.unique(np.stack([pair, who.astype(np.int64)]), axis=1)[0]
-    _, persons = np.unique(person_pair, return_counts=True)
-    return pairs // zones, pairs % zones, trips, persons
+    if len(who) == 0:
+        return tuple(np.empty(0, np.int64) for _ in range(4))
+    people = int(who.max()) + 1
+    # One sort of one number: pair and person together.
+    key = np.sort((origin.astype(np.int64) * zones + destination) * people + who)
+    pair = key // people
+    starts = np.flatnonzero(np.append(True, pair[1:] != pair[:-1]))
+    new_person = np.append(True, key[1:] != key[:-1])
+    trips = np.diff(np.append(starts, len(key)))
+    return pair[starts] // zones, pair[starts] % zones, trips, np.add.reduceat(new_person.astype(np.int64), starts)

@@ -292,7 +292,7 @@ def topology(sites: Sites, ids: list[str], territory: Territory, start: date, ca
         "altitude": np.round(each(20.0 + height), 1),
         "antenna_height": np.round(each(height), 1),
         "directionality": np.ones(len(cell), np.int32),
-        "azimuth_angle": np.round((each(sites.azimuth_deg[site]) + 120.0 * sector) % 360.0, 1),
+        "azimuth_angle": np.round(each(sites.azimuth_deg[site]) + 120.0 * sector, 1) % 360.0,
         "elevation_angle": np.full(len(cell), -4.0),
         "horizontal_beam_width": np.full(len(cell), BEAM_WIDTH_DEG),
         "vertical_beam_width": np.full(len(cell), 9.0),

@@ -77,7 +77,37 @@ def course(seed: np.uint64, person: int) -> tuple[int, int, int, int]:
     return latent, last, onset, found
 
 
-def spread(world: World, trips: Trips, days: int, *, first_venue: int, first_airport: int, homes: int, progress: Callable[[int], None]) -> Infections:
+@dataclass
+class _Record:
+    """Infections so far, and what they do to the world."""
+
+    world: World
+    infected_on: npt.NDArray[np.int16]
+    found: list[tuple[Index, ...]]
+
+    def add(self, day: int, person: Index, infector: Index, setting: Index, place: Index, country: Index) -> None:
+        if len(person) == 0:
+            return
+        self.infected_on[person] = day
+        for p in person.tolist():
+            isolated = course(self.world.seed, p)[3]
+            if isolated >= 0:
+                self.world.isolated_from[p] = day + isolated
+        self.found.append((person, infector, _all(day, person), setting, place, country))
+
+    def result(self) -> Infections:
+        if not self.found:
+            return Infections(*(np.empty(0, np.int32) for _ in range(6)))
+        return Infections(*(np.concatenate(part).astype(np.int32) for part in zip(*self.found, strict=True)))
+
+
+def _all(value: int, like: Index) -> Index:
+    return np.full(len(like), value, np.int32)
+
+
+def spread(
+    world: World, trips: Trips, days: int, *, first_venue: int, first_airport: int, homes: int, progress: Callable[[int], None]
+) -> Infections:
     """Let the infection run; fills ``world.isolated_from`` on the way.
 
     Args:
@@ -89,42 +119,32 @@ def spread(world: World, trips: Trips, days: int, *, first_venue: int, first_air
         homes: number of homes.
         progress: told the day.
     """
-    infected_on = np.full(len(world.home), NEVER, np.int16)
-    found: list[tuple[Index, ...]] = []
-
-    def add(person: Index, infector: Index, day: Index, setting: Index, place: Index, country: Index) -> None:
-        infected_on[person] = day
-        for p, d in zip(person.tolist(), day.tolist(), strict=True):
-            isolated = course(world.seed, p)[3]
-            if isolated >= 0:
-                world.isolated_from[p] = d + isolated
-        found.append((person, infector, day, setting, place, country))
-
-    def constant(n: int, value: int) -> Index:
-        return np.full(n, value, np.int32)
-
-    if world.roaming == 0:
-        n = max(3, round(len(world.home) * SEED_SHARE))
-        people = np.argsort(uniforms(key_of(int(world.seed), streams.Stream.SEEDING), 0, len(world.home)), kind="stable")[:n]
-        who = np.sort(people).astype(np.int32)
-        add(who, constant(len(who), -1), constant(len(who), 0), constant(len(who), SEED), world.home[who], constant(len(who), -1))
+    record = _Record(world, np.full(len(world.home), NEVER, np.int16), [])
+    if days and not world.roaming:
+        who = _seeds(world)
+        record.add(0, who, _all(-1, who), _all(SEED, who), world.home[who], _all(-1, who))
     abroad = np.flatnonzero(trips.infected_on != NOT_INFECTED)
     for day in range(int(trips.infected_on[abroad].min()) if len(abroad) else 0, days):
         new = abroad[trips.infected_on[abroad] == day]
-        new = new[infected_on[trips.person[new]] == NEVER]
-        if len(new):
-            n = len(new)
-            add(trips.person[new], constant(n, -1), constant(n, day), constant(n, ABROAD), constant(n, -1), trips.country[new])
+        new = new[record.infected_on[trips.person[new]] == NEVER]
+        who = trips.person[new]
+        record.add(day, who, _all(-1, who), _all(ABROAD, who), _all(-1, who), trips.country[new])
         if day < 0:
             continue
-        hosts = infectious_on(world.seed, infected_on, day)
+        hosts = infectious_on(world.seed, record.infected_on, day)
         if len(hosts):
-            person, infector, setting, place = _one_day(world, hosts, infected_on, day, (homes, first_venue, first_airport))
-            if len(person):
-                add(person, infector, constant(len(person), day), setting, place, constant(len(person), -1))
+            person, infector, setting, place = _one_day(world, hosts, record.infected_on, day, (homes, first_venue, first_airport))
+            record.add(day, person, infector, setting, place, _all(-1, person))
         progress(day)
-    parts = zip(*found, strict=True) if found else (np.empty((1, 0), np.int32) for _ in range(6))
-    return Infections(*(np.concatenate(list(part)).astype(np.int32) for part in parts))
+    return record.result()
+
+
+def _seeds(world: World) -> Index:
+    """The first infected, when nobody can bring the infection from abroad."""
+    people = len(world.home)
+    key = key_of(int(world.seed), streams.Stream.SEEDING)
+    chosen = np.argsort(uniforms(key, 0, people), kind="stable")[: max(3, round(people * SEED_SHARE))]
+    return np.sort(chosen).astype(np.int32)
 
 
 @compiled

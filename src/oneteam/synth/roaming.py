@@ -87,9 +87,7 @@ def list_trips(world: World, days: int, prevalence: npt.NDArray[np.float64], *, 
 
 
 @compiled
-def _list_trips(
-    world: World, days: int, hazard: npt.NDArray[np.float64]
-) -> tuple[Index, Index, Index, Index, Index, Index, Index]:
+def _list_trips(world: World, days: int, hazard: npt.NDArray[np.float64]) -> tuple[Index, Index, Index, Index, Index, Index, Index]:
     capacity = 1_024
     out = np.empty((7, capacity), np.int32)
     n = 0
@@ -172,7 +170,7 @@ def outbound_tables(
 def _flight_s(offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Time in the air to each country, from how far round the world it lies."""
     away_min = np.abs(offsets[:, 0] - 540)
-    return SHORTEST_FLIGHT_S + np.minimum(away_min, 1_440 - away_min) * FLIGHT_S_PER_HOUR_OF_OFFSET // 60
+    return np.asarray(SHORTEST_FLIGHT_S + np.minimum(away_min, 1_440 - away_min) * FLIGHT_S_PER_HOUR_OF_OFFSET // 60, np.int64)
 
 
 @compiled
@@ -240,5 +238,3 @@ def travel_table(trips: Trips, start: date) -> pa.Table:
             "infected": pa.array(infected),
         }
     )
-
-

@@ -147,14 +147,14 @@ def overnight(world: World, person: int, day: int) -> tuple[int, int]:
 @compiled
 def _isolated(world: World, person: int, day: int) -> bool:
     since = world.isolated_from[person]
-    return since <= day < since + world.isolation_days
+    return bool(since <= day < since + world.isolation_days)
 
 
 @compiled
 def venue(world: World, zone: int, u: float) -> int:
     """One of a zone's venues; some draw many more people than others."""
     first = world.venue_start[zone]
-    return first + int(u * u * (world.venue_start[zone + 1] - first))
+    return int(first + u * u * (world.venue_start[zone + 1] - first))
 
 
 @compiled
@@ -258,6 +258,19 @@ def _flying_day(world: World, plan: Plan, home: int, state: int, depart_s: int, 
 
 
 @compiled
+def _weekend_away(world: World, plan: Plan, home: int, hotel: int, state: int, day: int, key: np.uint64) -> int:
+    if state == LEAVING:
+        n = _begin(plan, home)
+        leave_s = (62_000 if weekday(world, day) == 4 else 31_000) + int(6_000 * uniform(key, 0))
+        return _go(world, plan, n, hotel, min(leave_s, DAY_S - 1 - travel_s(world, home, hotel)))
+    if state == AWAY:
+        return _free_day(world, plan, _begin(plan, hotel), hotel, key, 1.5, 70_000)
+    n = _begin(plan, hotel)
+    leave_s = 45_000 + int(18_000 * uniform(key, 0))
+    return _go(world, plan, n, home, min(leave_s, LATEST_S - travel_s(world, hotel, home)))
+
+
+@compiled
 def plan_day(world: World, person: int, day: int, plan: Plan) -> int:
     """Fill a person's plan of a day; the number of stays.
 
@@ -271,16 +284,8 @@ def plan_day(world: World, person: int, day: int, plan: Plan) -> int:
         return _begin(plan, home)
     key = stream_key(world.seed, _DAY, person, day)
     state, hotel = overnight(world, person, day)
-    if state == LEAVING:
-        n = _begin(plan, home)
-        leave_s = (62_000 if weekday(world, day) == 4 else 31_000) + int(6_000 * uniform(key, 0))
-        return _go(world, plan, n, hotel, min(leave_s, DAY_S - 1 - travel_s(world, home, hotel)))
-    if state == AWAY:
-        return _free_day(world, plan, _begin(plan, hotel), hotel, key, 1.5, 70_000)
-    if state == RETURNING:
-        n = _begin(plan, hotel)
-        leave_s = 45_000 + int(18_000 * uniform(key, 0))
-        return _go(world, plan, n, home, min(leave_s, LATEST_S - travel_s(world, hotel, home)))
+    if state != STAYING:
+        return _weekend_away(world, plan, home, hotel, state, day, key)
     n = _begin(plan, home)
     work = world.work[person]
     if work >= 0 and weekday(world, day) < 5 and uniform(key, 1) < 0.93:

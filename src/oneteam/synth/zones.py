@@ -73,9 +73,10 @@ class Zones:
 
 
 def read_zones(path: Path) -> Zones:
-    """Zones from a CSV with the columns ``code`` (or ``kostat_2018_code``) and ``population``, and what it has of ``jobs``,
-    ``employed_residents``, ``region`` (or ``sido``), ``region_name`` (or ``sido_name``), ``name`` (or
-    ``sigungu_name``), ``latitude`` and ``longitude``.
+    """Zones from a CSV file.
+
+    Columns: ``code`` (or ``kostat_2018_code``) and ``population``, and, where it has them, ``jobs``, ``employed_residents``, ``region``
+    (or ``sido``), ``region_name`` (or ``sido_name``), ``name`` (or ``sigungu_name``), ``latitude`` and ``longitude``.
 
     A zone without population has no people; without ``jobs`` there are as many jobs as working residents; without a region it is the
     first two characters of the code.
@@ -178,8 +179,8 @@ def read_od(path: Path, regions: Sequence[str]) -> Floats:
         if value is None:
             raise MissingColumnError(f"{row.where}: trips_per_day is empty")
         trips[o, d] = value
-    trips = np.nan_to_num(trips)
-    silent = [regions[i] for i in np.flatnonzero((trips.sum(1) <= 0) | (trips.sum(0) <= 0))]
+    trips = np.asarray(np.nan_to_num(trips), np.float64)
+    silent = [regions[int(i)] for i in np.flatnonzero((trips.sum(1) <= 0) | (trips.sum(0) <= 0))]
     if silent:
         raise NothingFoundError(f"{path}: no trips from or to region {some(silent)}")
     return trips
@@ -192,7 +193,7 @@ def allot(total: int, weights: Floats) -> Ints:
     [3, 2, 5]
     """
     exact = total * weights / weights.sum()
-    whole = np.floor(exact).astype(np.int64)
+    whole = np.asarray(np.floor(exact), np.int64)
     order = np.lexsort((np.arange(len(weights)), -(exact - whole)))
     whole[order[: total - int(whole.sum())]] += 1
     return whole
@@ -200,4 +201,4 @@ def allot(total: int, weights: Floats) -> Ints:
 
 def random_order(key: np.uint64, count: int) -> Ints:
     """A permutation of ``count`` things."""
-    return np.argsort(uniforms(key, 0, count), kind="stable").astype(np.int64)
+    return np.asarray(np.argsort(uniforms(key, 0, count), kind="stable"), np.int64)

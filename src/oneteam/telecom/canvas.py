@@ -82,7 +82,7 @@ def colour_scale(values: Floats, scale: Scale) -> ColourScale:
     """
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    if scale == "quantile" and high > low:
+    if scale == "quantile" and len(known) and high > low:
         bounds = class_limits(known, CLASSES)
         steps = np.linspace(0, 1, len(bounds) - 1) if len(bounds) > 2 else np.array([0.6])
         colours = ListedColormap(sequential()(steps))

@@ -3,7 +3,7 @@
 `prepare` turns columns of any accepted type into plain arrays, `judge` gives every row one verdict: accepted for one of the tables
 ``events``, ``inbound``, ``outbound``, or rejected for the first reason that holds, in the order of `Verdict`. The split between the three
 tables is the domain rule of the multi-MNO pipeline: a PLMN outside the own country means an own subscriber abroad; else the home MCC tells
-own subscribers from foreign ones.
+own subscribers from foreign ones. All codes of the own country count as own.
 """
 
 from __future__ import annotations
@@ -256,33 +256,47 @@ def _number_fault(value: int, low: int, high: int, bad_code: int, out_code: int)
 
 
 @compiled
-def _network(kind: int, mcc: int, mnc: int, plmn: int, country: int, own: int, countries: NDArray[np.int16]) -> tuple[int, int]:
+def _numbers_fault(mcc: int, mnc: int, plmn: int) -> int:
+    code = _number_fault(mcc, 1, 999, 5, 8)
+    if code == 0:
+        code = _number_fault(mnc, 0, 999, 6, 9)
+    if code == 0:
+        code = _number_fault(plmn, 10_000, 999_999, 7, 10)
+    return code
+
+
+@compiled
+def _is_own(mcc: int, own: int, countries: NDArray[np.int16]) -> bool:
+    """Whether a network is of the own country: some countries have several codes (310 to 316, 404 and 405, 440 and 441)."""
+    return bool(mcc == own or (0 <= mcc < 1_000 and countries[mcc] >= 0 and countries[mcc] == countries[own]))
+
+
+@compiled
+def _roaming_network(visited: int, country: int, own: int, countries: NDArray[np.int16]) -> int:
+    """Verdict on a row of an own subscriber abroad."""
+    if _is_own(visited, own, countries):
+        return 10
+    if country < -1 or (country >= 0 and country == countries[own]):
+        return 11
+    known = country >= 0 or (visited >= 0 and countries[visited] >= 0)
+    return 0 if known else 12
+
+
+@compiled
+def _network(kind: int, mcc: int, visited: int, country: int, own: int, countries: NDArray[np.int16]) -> tuple[int, int]:
     """(verdict, target) by the home and the visited network; 0 = events, 1 = inbound, 2 = outbound."""
-    fault = _number_fault(mcc, 1, 999, 5, 8)
-    if fault == 0:
-        fault = _number_fault(mnc, 0, 999, 6, 9)
-    if fault == 0:
-        fault = _number_fault(plmn, 10_000, 999_999, 7, 10)
-    if fault != 0:
-        return fault, 0
-    visited = _mcc_of(plmn)
-    if kind == 2:
-        if visited == own:
-            return 10, 2
-        if country < -1:
-            return 11, 2
-        known = country >= 0 or (visited >= 0 and countries[visited] >= 0)
-        return (0 if known else 12), 2
+    target = kind
+    home = mcc if mcc >= 0 or kind != 1 else visited
+    if kind == 0 and visited >= 0 and not _is_own(visited, own, countries):
+        target = 2
+    if target == 2:
+        return _roaming_network(visited, country, own, countries), 2
+    if home < 0:
+        return 12, target
+    foreign = not _is_own(home, own, countries)
     if kind == 1:
-        home = mcc if mcc >= 0 else visited
-        if home < 0:
-            return 12, 1
-        return (8 if home == own else 0), 1
-    if visited >= 0 and visited != own:
-        return (0 if countries[visited] >= 0 else 12), 2
-    if mcc < 0:
-        return 12, 0
-    return 0, (0 if mcc == own else 1)
+        return (0 if foreign else 8), 1
+    return 0, (1 if foreign else 0)
 
 
 @compiled
@@ -297,7 +311,19 @@ def _place(latitude: float, longitude: float, has_cell: bool) -> int:
 
 
 @compiled
-def _judge_rows(  # noqa: C901
+def _cell_fault(
+    cell: int, day: int, known: NDArray[np.bool_], start: NDArray[np.int64], first: NDArray[np.int32], last: NDArray[np.int32]
+) -> int:
+    if cell < 0 or cell >= known.shape[0] or not known[cell]:
+        return 17
+    for p in range(start[cell], start[cell + 1]):
+        if first[p] <= day <= last[p]:
+            return 0
+    return 18
+
+
+@compiled
+def _judge_rows(
     kind: int,
     own: int,
     first_day: int,
@@ -342,22 +368,16 @@ def _judge_rows(  # noqa: C901
             low = zone_starts[at]
             high = zone_starts[at + 1] if at + 1 < zone_starts.shape[0] else np.int64(2**62)
         day[i] = (stamp[i] + zone_offsets[at]) // 86_400_000_000
-        code, target[i] = _network(kind, mcc[i], mnc[i], plmn[i], country[i], own, countries)
+        code = _numbers_fault(mcc[i], mnc[i], plmn[i])
+        if code == 0:
+            code, target[i] = _network(kind, mcc[i], _mcc_of(plmn[i]), country[i], own, countries)
         has_cell = cell_index[i] >= 0
         if code == 0 and target[i] != 2:
             code = _place(latitude[i], longitude[i], has_cell)
         if code == 0 and (day[i] < first_day or day[i] > last_day):
             code = 16
         if code == 0 and check_cells and has_cell and target[i] != 2:
-            cell = codes[cell_index[i]]
-            if cell < 0 or cell >= known.shape[0] or not known[cell]:
-                code = 17
-            else:
-                code = 18
-                for p in range(period_start[cell], period_start[cell + 1]):
-                    if period_first[p] <= day[i] <= period_last[p]:
-                        code = 0
-                        break
+            code = _cell_fault(codes[cell_index[i]], day[i], known, period_start, period_first, period_last)
         verdict[i] = code
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -71,14 +71,14 @@ def integers(column: pa.ChunkedArray | None, rows: int, where: str, name: str) -
         return np.full(rows, NULL, np.int32)
     array = _plain(column)
     if pa.types.is_dictionary(array.type):
-        values = integers(pa.chunked_array([array.dictionary]), len(array.dictionary), where, name)
-        return np.append(values, np.int32(NULL))[array.indices.fill_null(len(values)).to_numpy()]
+        words = integers(pa.chunked_array([array.dictionary]), len(array.dictionary), where, name)
+        return np.asarray(np.append(words, np.int32(NULL))[array.indices.fill_null(len(words)).to_numpy()])
     bad = None
     if _is_text(array.type):
         array, bad = _numbers_text(array)
     elif not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         raise _wrong_type(where, name, array.type, "an integer, or text that holds one,")
-    values = array.fill_null(NULL).to_numpy(zero_copy_only=False)
+    values: NDArray[Any] = array.fill_null(NULL).to_numpy(zero_copy_only=False)
     if values.dtype == np.int32 and array.null_count == 0 and (rows == 0 or values.min() >= 0):
         return values
     whole = np.isfinite(values) & (np.floor(values) == values) if values.dtype.kind == "f" else np.ones(rows, np.bool_)

@@ -16,24 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneteam.stats.compiled import compiled
-from oneteam.stats.random import stream_key, uniform
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
 HOURS: Final = 24
-SCORE_BINS: Final = 60
-"""Scores are counted in whole units from 0 (and below) to 59 (and above)."""
 PENALTY: Final = 3.0
 """What a slot without common zone costs: about the logarithm of how much rarer it is for one person than for two."""
 PRIOR_ROWS: Final = 1.5
 """Weight of the habits of all residents of the home zone beside a subscription's own, in rows."""
-EVIDENCE_STEPS: Final = (1.0, 3.0)
-"""Slots are told apart by how much a common zone would say: habitual, less so, distinctive."""
-SURE: Final = 8.0
-"""Score on one half of the days from which a pair counts as certain, when the other half shows how one person's two phones compare."""
-AGREE, TRAVEL, CONFLICT = 0, 1, 2
+HOPELESS: Final = -12.0
+"""Score below which a comparison is given up."""
+LOWEST: Final = 6.0
+"""Score from which a pair is listed."""
 
 
 class Presence(NamedTuple):
@@ -134,17 +130,9 @@ def evidence(presence: Presence, queries: Ints, home: Codes, habits: Floats) -> 
 
 
 @compiled
-def _has(presence: Presence, first: int, last: int, zone: int) -> bool:
-    found = False
-    for i in range(first, last):
-        found |= presence.zone[i] == zone
-    return found
-
-
-@compiled
-def _slot_ends(presence: Presence, first: int, last: int) -> int:
+def _slot_end(slots: Codes, first: int, last: int) -> int:
     end = first + 1
-    while end < last and presence.slot[end] == presence.slot[first]:
+    while end < last and slots[end] == slots[first]:
         end += 1
     return end
 
@@ -155,80 +143,73 @@ def _look_up(presence: Presence, s: int, begin: Ints, end: Ints) -> None:
     begin[:], end[:] = 0, 0
     i = presence.edges[s]
     while i < presence.edges[s + 1]:
-        j = _slot_ends(presence, i, presence.edges[s + 1])
+        j = _slot_end(presence.slot, i, presence.edges[s + 1])
         begin[presence.slot[i]], end[presence.slot[i]] = i, j
         i = j
 
 
 @compiled
-def _step(value: float) -> int:
-    return 0 if value < EVIDENCE_STEPS[0] else (1 if value < EVIDENCE_STEPS[1] else 2)
-
-
-@compiled
-def _best_common(presence: Presence, says: Floats, first: int, last: int, i: int, j: int) -> float:
+def _best_common(zones: Codes, says: Floats, first: int, last: int, i: int, j: int) -> float:
     """The most that a common zone of two slots (rows of the query, rows of the other) says; -1 when none is common."""
     best = -1.0
     for r in range(first, last):
-        if says[r] > best and _has(presence, i, j, presence.zone[r]):
-            best = says[r]
+        for k in range(i, j):
+            if zones[k] == zones[r] and says[r] > best:
+                best = says[r]
     return best
 
 
 @compiled
-def _near_in_time(presence: Presence, begin: Ints, end: Ints, slot: int, i: int, j: int, first: int, last: int) -> bool:
+def _meet(zones: Codes, first: int, last: int, i: int, j: int) -> bool:
+    """Whether two slots have a zone in common."""
+    for r in range(first, last):
+        for k in range(i, j):
+            if zones[k] == zones[r]:
+                return True
+    return False
+
+
+@compiled
+def _near_in_time(slots: Codes, zones: Codes, begin: Ints, end: Ints, slot: int, i: int, j: int, first: int, last: int) -> bool:
     """Whether the query or the other was in a zone of the other's slot an hour before or after (rows first to last: the other's)."""
-    near = False
-    for r in range(i, j):
-        near |= slot > 0 and _has(presence, begin[slot - 1], end[slot - 1], presence.zone[r])
-        near |= slot + 1 < presence.slots and _has(presence, begin[slot + 1], end[slot + 1], presence.zone[r])
-    own = presence.slot[i]
-    for step in (-1, 1):
-        k = i - 1 if step < 0 else j
-        while first <= k < last and presence.slot[k] == own + step and not near:
-            near |= _has(presence, begin[slot], end[slot], presence.zone[k])
-            k += step
-    return near
+    for near in range(max(0, slot - 1), min(len(begin), slot + 2)):
+        if _meet(zones, begin[near], end[near], i, j):
+            return True
+    k = i - 1
+    while k >= first and slots[k] == slots[i] - 1:
+        if _meet(zones, begin[slot], end[slot], k, k + 1):
+            return True
+        k -= 1
+    k = j
+    while k < last and slots[k] == slots[i] + 1:
+        if _meet(zones, begin[slot], end[slot], k, k + 1):
+            return True
+        k += 1
+    return False
 
 
 @compiled
-def _pair(
-    presence: Presence, says: Floats, begin: Ints, end: Ints, b: int, shift_days: int, score: Floats, seen: NDArray[np.int64]
-) -> None:
-    """Score a query (by its look-up) and subscription ``b`` on even and odd days; count outcomes by half, evidence step and outcome."""
-    score[:] = 0
-    seen[:] = 0
-    first, last = presence.edges[b], presence.edges[b + 1]
-    i = first
-    while i < last:
-        j = _slot_ends(presence, i, last)
-        slot = (presence.slot[i] + HOURS * shift_days) % presence.slots
+def _score(slots: Codes, zones: Codes, says: Floats, begin: Ints, end: Ints, first: int, last: int, shift: int) -> float:
+    """Score of a query (by its look-up) and another (rows first to last); comparing ends where it has become hopeless."""
+    score, i = 0.0, first
+    while i < last and score > HOPELESS:
+        slot = slots[i] + shift
+        slot -= len(begin) if slot >= len(begin) else 0
+        j = _slot_end(slots, i, last)
         if end[slot] > begin[slot]:
-            half = (slot // HOURS) % 2
-            best = _best_common(presence, says, begin[slot], end[slot], i, j)
+            best = _best_common(zones, says, begin[slot], end[slot], i, j)
             if best >= 0:
-                score[half] += best
-                seen[half, _step(best), AGREE] += 1
-            else:
-                step = _step(says[begin[slot]])
-                if _near_in_time(presence, begin, end, slot, i, j, first, last):
-                    seen[half, step, TRAVEL] += 1
-                else:
-                    score[half] -= PENALTY
-                    seen[half, step, CONFLICT] += 1
+                score += best
+            elif not _near_in_time(slots, zones, begin, end, slot, i, j, first, last):
+                score -= PENALTY
         i = j
-
-
-@compiled
-def score_bin(score: float) -> int:
-    """The bin of a score."""
-    return min(SCORE_BINS - 1, max(0, int(score)))
+    return score
 
 
 @compiled
 def compare(
-    presence: Presence, says: Floats, queries: Ints, top: Codes, by_home: Ints, home_edges: Ints, classes: Ints, shift_days: int
-) -> tuple[Ints, Ints]:
+    presence: Presence, says: Floats, queries: Ints, top: Codes, by_home: Ints, home_edges: Ints, shift_days: int
+) -> tuple[Ints, Ints, Floats]:
     """Compare each query with every subscription whose top zone is one of its own two top zones.
 
     Args:
@@ -238,74 +219,44 @@ def compare(
         top: from `two_top_zones`.
         by_home: subscriptions sorted by top zone.
         home_edges: where each zone's begin in ``by_home``.
-        classes: class of activity of each subscription.
         shift_days: by how many days the other is shifted (around the end); 0 = as observed, else pairs agree by habit and chance only.
 
     Returns:
-        pairs by class of the other and score; slots by evidence step and outcome, from the half of the days that did not make it certain.
+        query, other and score of every pair that scores at least `LOWEST`.
     """
-    pairs = np.zeros((int(classes.max()) + 1, SCORE_BINS), np.int64)
-    tally = np.zeros((len(EVIDENCE_STEPS) + 1, 3), np.int64)
+    edges, slots, zones = presence.edges, presence.slot, presence.zone
     begin, end = np.zeros(presence.slots, np.int64), np.zeros(presence.slots, np.int64)
-    seen = np.zeros((2, len(EVIDENCE_STEPS) + 1, 3), np.int64)
-    score = np.zeros(2)
+    size, one, other, scores = 0, np.empty(4096, np.int64), np.empty(4096, np.int64), np.empty(4096, np.float64)
     for a in queries:
         _look_up(presence, a, begin, end)
-        for zone in top[a]:
+        for place in range(2):
+            zone = top[a, place]
             if zone < 0:
                 continue
-            for b in by_home[home_edges[zone] : home_edges[zone + 1]]:
+            for k in range(home_edges[zone], home_edges[zone + 1]):
+                b = by_home[k]
                 if b == a:
                     continue
-                _pair(presence, says, begin, end, b, shift_days, score, seen)
-                pairs[classes[b], score_bin(score[0] + score[1])] += 1
-                for half in range(2):
-                    if score[1 - half] >= SURE:
-                        tally += seen[half]
-    return pairs, tally
+                score = _score(slots, zones, says, begin, end, edges[b], edges[b + 1], HOURS * shift_days)
+                if score < LOWEST:
+                    continue
+                if size == len(one):
+                    one, other = np.concatenate((one, np.empty_like(one))), np.concatenate((other, np.empty_like(other)))
+                    scores = np.concatenate((scores, np.empty_like(scores)))
+                one[size], other[size], scores[size] = a, b, score
+                size += 1
+    return one[:size].copy(), other[:size].copy(), scores[:size].copy()
 
 
 @compiled
-def compare_with_self(
-    presence: Presence, says: Floats, queries: Ints, top: Codes, others: Ints, outcome: Floats, seed: np.uint64
-) -> NDArray[np.int32]:
-    """Scores that a query would have with a second phone of the same person that is used when another subscription is used.
-
-    Args:
-        presence: all rows.
-        says: from `evidence`.
-        queries: subscriptions.
-        top: from `two_top_zones`.
-        others: for each query the subscriptions that lend their hours, shape (queries, loans).
-        outcome: probability of each outcome by evidence step, shape (steps, 3).
-        seed: of the random outcomes.
-
-    Returns:
-        score bin, -1 where the second phone's top zone would not be one of the query's two; shape (queries, loans).
-    """
-    out = np.full(others.shape, -1, np.int32)
+def compare_pairs(presence: Presence, says: Floats, one: Ints, other: Ints, top: Codes) -> Floats:
+    """Scores of given pairs; minus infinity where `compare` would not have compared them."""
+    out = np.full(len(one), -np.inf)
     begin, end = np.zeros(presence.slots, np.int64), np.zeros(presence.slots, np.int64)
-    for q in range(len(queries)):
-        a = queries[q]
-        _look_up(presence, a, begin, end)
-        for n in range(others.shape[1]):
-            b = others[q, n]
-            key = stream_key(seed, 1, a, n)
-            score, joint, elsewhere = 0.0, 0, 0
-            i = presence.edges[b]
-            while i < presence.edges[b + 1]:
-                slot = presence.slot[i]
-                i = _slot_ends(presence, i, presence.edges[b + 1])
-                if end[slot] == begin[slot]:
-                    continue
-                u, r = uniform(key, 2 * slot), begin[slot] + int(uniform(key, 2 * slot + 1) * (end[slot] - begin[slot]))
-                step = _step(says[r])
-                if u < outcome[step, AGREE]:
-                    score += says[r]
-                elif u >= outcome[step, AGREE] + outcome[step, TRAVEL]:
-                    score -= PENALTY
-                joint += 1
-                elsewhere += presence.zone[r] != top[a, 0] and presence.zone[r] != top[a, 1]
-            if 2 * elsewhere <= joint:
-                out[q, n] = score_bin(score)
+    for n in range(len(one)):
+        a, b = one[n], other[n]
+        home = top[b, 0]
+        if home >= 0 and (home == top[a, 0] or home == top[a, 1]):
+            _look_up(presence, a, begin, end)
+            out[n] = _score(presence.slot, presence.zone, says, begin, end, presence.edges[b], presence.edges[b + 1], 0)
     return out

@@ -158,8 +158,8 @@ class Antennas:
         """Whether none of the ``k`` nearest sites is nearer and in service; and whether one is nearer but not in service."""
         distance, start, end = self.sites.nearest(samples, k)
         nearer = distance < own[:, None]
-        beaten = nearer & (start <= self.end[owner, None]) & (end >= self.start[owner, None])
-        return ~beaten.any(axis=1), nearer.any(axis=1) & ~beaten.any(axis=1)
+        beaten = (nearer & (start <= self.end[owner, None]) & (end >= self.start[owner, None])).any(axis=1)
+        return np.asarray(~beaten), np.asarray(nearer.any(axis=1) & ~beaten)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class Sites:
         if len(distinct) == 1:
             return np.full(len(places), LONGEST_RANGE_M)
         distance = cKDTree(distinct).query(places, k=min(_RIVALS + 1, len(distinct)))[0]
-        return np.clip(distance[:, -1], SHORTEST_RANGE_M, LONGEST_RANGE_M)
+        return np.asarray(np.clip(distance[:, -1], SHORTEST_RANGE_M, LONGEST_RANGE_M), dtype=np.float64)
 
     def nearest(self, samples: Floats, k: int) -> tuple[Floats, Ints, Ints]:
         """Distance, start and end of the nearest sites of each sample, each (samples, k or as many as there are)."""

@@ -4,12 +4,13 @@ Two subscriptions belong to one person when, in the hours in which both are obse
 one would not expect them by habit (`oneteam.telecom.comovement`). No pair is ever decided. What is estimated is how many pairs score
 above a threshold
 
-* beyond chance: the same count with one of the two shifted by whole weeks or days, which keeps habits and breaks common days, is taken off;
-* of how many: each query is compared with a made-up second phone of its own, that has the hours of another subscription and errs as
-  often as two phones of one person do. The error is measured on pairs that are certain by one half of the days, on the other half.
+* beyond chance: the same count with one of the two shifted by whole weeks, which keeps habits and breaks common days, is taken off;
+* of how many: pairs of much used phones that are certain are thinned to the hours of less used ones, and compared again. That gives the
+  share of pairs found for each two classes of use. How far two phones are used in the same hours is set so that the scores that chance
+  hardly reaches are spread as those of the thinned pairs.
 
-So a subscription counts for as much as its second phone would be found. It is assumed that a second phone is used independently of the
-first, and that having one does not depend on how much, or where, one travels.
+Only subscriptions that move enough are compared with the others. It is assumed that having a second SIM does not depend on how much one
+travels, and that two phones of one person are used as much as any two phones.
 """
 
 from __future__ import annotations
@@ -23,17 +24,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from oneteam.core.errors import MissingColumnError, NothingFoundError, UnknownValueError
-from oneteam.stats.random import key_of
-from oneteam.telecom.comovement import CONFLICT, HOURS, SCORE_BINS, Presence, compare, compare_with_self, evidence, two_top_zones
+from oneteam.telecom.comovement import HOURS, Presence, compare, compare_pairs, evidence, two_top_zones
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+_Pairs = tuple[Ints, Ints, Floats]
 
 _CLASSES: Final = 5
-_LOANS: Final = 4
-_LEAST_FOUND: Final = 0.2
-_LEAST_CERTAIN_SLOTS: Final = 200
-_DEFAULT_OUTCOME: Final = (0.93, 0.04, 0.03)
+_LOWEST_QUERY_CLASS: Final = 3
+_LEAST_FOUND: Final = 0.5
+_CERTAIN: Final = 30.0
+_LEAST_CERTAIN: Final = 40
+_THINNED: Final = 400
+_CLEAR: Final = 16
+_TOGETHER: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+_THRESHOLDS: Final = np.array([6, 8, 10, 12, 14, 16, 20, 24, 30, 36, 44])
+_MOBILE: Final = 1.0
+"""Mean of what an hour says from which a subscription moves enough to be told from its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +49,13 @@ class MultiSimEstimate:
 
     Args:
         share: people with two subscriptions / people.
-        standard_error: of the share: counting error, and a tenth of what was taken off for chance and added for pairs not found.
+        standard_error: of the share: counting error, a fifth of what was added for pairs not found, and a tenth of what was
+            taken off for chance.
         identifiable: subscriptions that were compared with the others.
-        matched: pairs beyond chance that they belong to (not whole, for it is an estimate).
-        found: share of second phones that the comparison would find.
+        matched: pairs beyond chance (not whole, for it is an estimate).
+        found: share of the pairs in reach that were found.
         by_chance: pairs above the threshold that were taken off.
         threshold: score from which pairs were counted.
-        conflict_rate: slots in which two phones of one person have no zone in common.
     """
 
     share: float
@@ -58,7 +65,6 @@ class MultiSimEstimate:
     found: float
     by_chance: float
     threshold: int
-    conflict_rate: float
 
 
 def deduplication_factor(share: float) -> float:
@@ -75,57 +81,52 @@ def deduplication_factor(share: float) -> float:
     return 1 / (1 + share)
 
 
-def estimate_multi_sim(
-    visits: Sequence[pa.Table], *, max_queries: int = 20_000, min_observed_h: int = 40, controls: int = 3, seed: int = 0
-) -> MultiSimEstimate:
+def estimate_multi_sim(visits: Sequence[pa.Table], *, max_queries: int = 30_000, controls: int = 3, seed: int = 0) -> MultiSimEstimate:
     """Share of people with a second SIM, from co-movement.
 
     Args:
         visits: presence contributions of each carrier, ``subscriber``, ``day``, ``hour``, ``zone`` (days from 1970-01-01, the same
-            zones for all); at least eight days, better two weeks.
-        max_queries: compare at most so many subscriptions with all others.
-        min_observed_h: compare only subscriptions observed in at least so many hours.
-        controls: how often the comparison is repeated with shifted days.
-        seed: of the choice of queries and of the made-up second phones.
+            zones for all); at least eight days, better two or three whole weeks.
+        max_queries: compare at most so many subscriptions with all others; the time it takes grows with their product.
+        controls: how often, at most, the comparison is repeated with shifted days.
+        seed: of the choice of queries and of what is thinned.
 
     Raises:
         MissingColumnError: a table lacks a column.
-        NothingFoundError: too few days, or no subscription observed for long enough, or none mobile enough to be told from others.
+        NothingFoundError: too few days, or no subscription that moves enough.
     """
     presence, zones = _presence(visits)
     days = presence.slots // HOURS
     if days < 8:
         raise NothingFoundError(f"multi-SIM: {days} days, at least 8 are needed to tell habits from common movement")
-    observed = _observed_hours(presence)
     rng = np.random.default_rng([seed, 1])
-    able = np.flatnonzero(observed >= min_observed_h)
-    if not len(able):
-        raise NothingFoundError(
-            f"multi-SIM: no subscription was observed in {min_observed_h} hours", hint="Give more days, or a smaller min_observed_h."
-        )
+    observed = _observed_hours(presence)
+    classes = np.searchsorted(np.quantile(observed, np.arange(1, _CLASSES) / _CLASSES), observed, side="right").astype(np.int64)
+    able = np.flatnonzero(classes >= min(_LOWEST_QUERY_CLASS, int(classes.max())))
     queries = np.sort(rng.permutation(able)[:max_queries]).astype(np.int64)
     top = two_top_zones(presence, zones)
-    says = evidence(presence, queries, top[:, 0].copy(), _habits(presence, top[:, 0], zones))
-    # A quick look who can be told from others at all: two phones in use in the same 15 % of hours.
-    queries = queries[_information(presence, says, queries) >= _NEEDED_INFORMATION]
+    habits = _habits(presence, top[:, 0], zones)
+    says = evidence(presence, queries, top[:, 0].copy(), habits)
+    queries = queries[_said(presence, says)[queries] >= _MOBILE * observed[queries]]
     if not len(queries):
         raise NothingFoundError("multi-SIM: no subscription moves enough to be told from others", hint="Give more days or finer zones.")
     by_home = np.argsort(top[:, 0], kind="stable").astype(np.int64)
-    edges = np.searchsorted(top[by_home, 0], np.arange(zones + 1)).astype(np.int64)
-    classes, shares = _classes(observed)
-    pairs, tally = compare(presence, says, queries, top, by_home, edges, classes, 0)
+    home_edges = np.searchsorted(top[by_home, 0], np.arange(zones + 1)).astype(np.int64)
+    pairs = compare(presence, says, queries, top, by_home, home_edges, 0)
     shifts = _shifts(days, controls)
-    chance = np.mean([compare(presence, says, queries, top, by_home, edges, classes, s)[0] for s in shifts], axis=0)
-    outcome = _outcome(tally)
-    loans = _loans(classes, len(queries), rng)
-    self_bins = compare_with_self(presence, says, queries, top, loans, outcome, key_of(seed, 2))
-    found = np.array([[(self_bins[:, c * _LOANS : (c + 1) * _LOANS] >= t).mean() for t in range(SCORE_BINS)] for c in range(_CLASSES)])
-    agreed = tally.sum()
-    conflict_rate = float(tally[:, CONFLICT].sum() / agreed) if agreed else float("nan")
-    return _estimate(_above(pairs), _above(chance), found, shares, len(queries), len(shifts), conflict_rate)
-
-
-_NEEDED_INFORMATION: Final = 60.0
+    chance = [compare(presence, says, queries, top, by_home, home_edges, shift) for shift in shifts]
+    models = _certain(pairs, classes, queries, rng)
+    seen, by_chance = _above(pairs, classes), np.mean([_above(control, classes) for control in chance], axis=0)
+    tried = [_found(presence, models, observed, classes, habits, together, np.random.default_rng([seed, 2])) for together in _TOGETHER]
+    found = min(tried, key=lambda found: _misfit(found, seen - by_chance))
+    return _estimate(
+        seen,
+        by_chance,
+        found,
+        np.bincount(classes, minlength=_CLASSES),
+        np.bincount(classes[queries], minlength=_CLASSES),
+        len(shifts),
+    )
 
 
 def _presence(visits: Sequence[pa.Table]) -> tuple[Presence, int]:
@@ -173,76 +174,126 @@ def _habits(presence: Presence, home: NDArray[np.int32], zones: int) -> Floats:
     return np.asarray(counts / counts.sum(1, keepdims=True))
 
 
-def _information(presence: Presence, says: Floats, queries: Ints) -> Floats:
-    """Sum of what a subscription's slots would say."""
-    return np.add.reduceat(np.append(says, 0.0), presence.edges[:-1])[queries]
-
-
-def _classes(observed: Ints) -> tuple[Ints, Floats]:
-    """Classes of activity of about equal size, and their shares."""
-    cuts = np.quantile(observed, np.arange(1, _CLASSES) / _CLASSES)
-    classes = np.searchsorted(cuts, observed, side="right").astype(np.int64)
-    return classes, np.bincount(classes, minlength=_CLASSES) / len(classes)
+def _said(presence: Presence, says: Floats) -> Floats:
+    """Sum of what each subscription's rows say."""
+    owner = np.repeat(np.arange(len(presence.edges) - 1), np.diff(presence.edges))
+    return np.asarray(np.bincount(owner, says, len(presence.edges) - 1), np.float64)
 
 
 def _shifts(days: int, controls: int) -> list[int]:
-    """Whole weeks first: they keep the weekday. Then others that never pair a working day with a weekend only."""
-    weeks = list(range(7, days, 7))
-    rest = [s for s in range(1, days) if s % 7]
-    return (weeks + rest)[: max(1, controls)]
+    """Whole weeks where the period is of whole weeks: they keep the weekday, also around the end."""
+    weeks = list(range(7, days, 7)) if days % 7 == 0 else []
+    return (weeks or [s for s in (7, days - 7, *range(2, days)) if s < days])[: max(1, controls)]
 
 
-def _outcome(tally: Ints) -> Floats:
-    """Probability of agreement, travel and conflict in a slot of one person's two phones, by how much the slot says."""
-    prior = _LEAST_CERTAIN_SLOTS * np.array(_DEFAULT_OUTCOME)
-    return np.asarray((tally + prior) / (tally + prior).sum(1, keepdims=True), np.float64)
+def _certain(pairs: _Pairs, classes: Ints, queries: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Pairs of much used phones that are certainly one person's; where there are few, much used phones with themselves."""
+    one, other, score = pairs
+    sure = (score >= _CERTAIN) & (classes[one] == classes.max()) & (classes[other] >= classes.max() - 1)
+    models = np.flatnonzero(sure)
+    if len(models) < _LEAST_CERTAIN:
+        much_used = queries[classes[queries] == classes[queries].max()]
+        alone = much_used[rng.integers(0, len(much_used), _THINNED)]
+        return alone, alone
+    models = models[rng.integers(0, len(models), _THINNED)]
+    return one[models], other[models]
 
 
-def _loans(classes: Ints, queries: int, rng: np.random.Generator) -> Ints:
-    """Subscriptions that lend their hours: for each query some of each class."""
-    columns = []
-    for c in range(_CLASSES):
-        members = np.flatnonzero(classes == c)
-        members = members if len(members) else np.arange(len(classes))
-        columns.append(members[rng.integers(0, len(members), (queries, _LOANS))])
-    return np.concatenate(columns, axis=1).astype(np.int64)
+def _found(
+    presence: Presence,
+    models: tuple[Ints, Ints],
+    observed: Ints,
+    classes: Ints,
+    habits: Floats,
+    together: float,
+    rng: np.random.Generator,
+) -> Floats:
+    """Share of pairs that reach each score, by class of the query and of the other, from thinned certain pairs.
 
-
-def _above(pairs: NDArray[np.generic]) -> Floats:
-    """Pairs at or above each score."""
-    return np.asarray(np.cumsum(pairs[:, ::-1], axis=1)[:, ::-1], np.float64)
-
-
-def _estimate(
-    pairs: Floats, chance: Floats, found: Floats, shares: Floats, queries: int, controls: int, conflict_rate: float
-) -> MultiSimEstimate:
-    """The estimate at the threshold where its own standard error is smallest."""
-    best: MultiSimEstimate | None = None
-    for t in range(4, SCORE_BINS):
-        usable = (found[:, t] >= _LEAST_FOUND) & (shares > 0)
-        if not usable.any():
+    ``together`` tells how far the hours that stay are the same for both: 0 = independent, 1 = those of the less used phone are a part of
+    the other's. One person's phones are used at the same moments, the less so the more each is used.
+    """
+    found = np.zeros((_CLASSES, _CLASSES, len(_THRESHOLDS)))
+    for a, b in zip(*np.tril_indices(_CLASSES), strict=True):
+        if a < _LOWEST_QUERY_CLASS or not ((classes == a).any() and (classes == b).any()):
             continue
-        weight = 1 / (queries * found[usable, t] * shares[usable].sum())
-        excess = pairs[usable, t] - chance[usable, t]
-        per_query = float((weight * excess).sum())
-        # A pair of two queries counts from both sides, hence the factor of two.
-        counting = float((weight**2 * (2 * pairs[usable, t] + 2 * chance[usable, t] / controls)).sum())
-        unseen = float((weight * np.abs(excess) * (1 - found[usable, t])).sum()) + per_query * (1 - shares[usable].sum())
-        error = np.sqrt(counting + (0.1 * float((weight * chance[usable, t]).sum())) ** 2 + (0.1 * unseen) ** 2)
-        p = min(1.0, max(0.0, per_query))
-        # Of N subscriptions, 2 M are of M people with two: p = 2 M / N, and the share is M / (N - M).
-        standard_error = float(error * 2 / (2 - p) ** 2)
+        sources = np.concatenate(models)
+        wanted = np.concatenate([rng.choice(observed[classes == c], len(models[0])) for c in (a, b)])
+        luck = rng.random((len(models[0]), presence.slots))
+        own = np.where(rng.random(luck.shape) < together, luck, rng.random(luck.shape))
+        thin = _thinned(presence, sources, np.concatenate((luck, own)) < (wanted / observed[sources])[:, None])
+        one, other = np.arange(len(models[0])), np.arange(len(models[0]), len(sources))
+        top = two_top_zones(thin, len(habits))
+        says = evidence(thin, one, top[:, 0].copy(), habits)
+        score = compare_pairs(thin, says, one, other, top)
+        found[a, b] = (score[:, None] >= _THRESHOLDS).mean(0)
+    return found
+
+
+def _thinned(presence: Presence, sources: Ints, kept: NDArray[np.bool_]) -> Presence:
+    """Presence of copies of subscriptions in some of their hours; ``kept`` has shape (copies, slots)."""
+    slots, zones, edges = [], [], [0]
+    for source, stays in zip(sources, kept, strict=True):
+        rows = slice(presence.edges[source], presence.edges[source + 1])
+        these = stays[presence.slot[rows]]
+        slots.append(presence.slot[rows][these])
+        zones.append(presence.zone[rows][these])
+        edges.append(edges[-1] + int(these.sum()))
+    return presence._replace(edges=np.array(edges, np.int64), slot=np.concatenate(slots), zone=np.concatenate(zones))
+
+
+def _misfit(found: Floats, excess: Floats) -> float:
+    """How differently scores above `_CLEAR`, where chance hardly reaches, are spread from those of thinned pairs; chi-square over classes."""
+    clear = _THRESHOLDS >= _CLEAR
+    possible = found[:, :, clear][:, :, 0] > 0
+    wanted, seen = found[possible][:, clear], np.maximum(0.0, excess[possible][:, clear])
+    expected, counted = (-np.diff(table, axis=1, append=0.0) for table in (wanted * seen[:, :1] / wanted[:, :1], seen))
+    return float(((counted - expected) ** 2 / (expected + 1.0)).sum())
+
+
+def _above(pairs: _Pairs, classes: Ints) -> Floats:
+    """Pairs at or above each threshold, by class of the query and of the other."""
+    one, other, score = pairs
+    cell = classes[one] * _CLASSES + classes[other]
+    counts = [np.bincount(cell[score >= t], minlength=_CLASSES * _CLASSES) for t in _THRESHOLDS]
+    return np.stack(counts, axis=-1).reshape(_CLASSES, _CLASSES, len(_THRESHOLDS)).astype(np.float64)
+
+
+def _estimate(pairs: Floats, chance: Floats, found: Floats, by_class: Ints, queries: Ints, controls: int) -> MultiSimEstimate:
+    """The estimate at the threshold where its own standard error is smallest.
+
+    A pair counts where its more used phone is the query; two phones of one class meet from both sides and count half.
+    """
+    total = int(by_class.sum())
+    side = np.tril(np.ones((_CLASSES, _CLASSES)), -1) + 0.5 * np.eye(_CLASSES)
+    chosen = np.divide(by_class, queries, out=np.zeros(_CLASSES), where=queries > 0)
+    mass = 2 * side * np.outer(by_class, by_class) / total**2
+    best: MultiSimEstimate | None = None
+    for n, threshold in enumerate(_THRESHOLDS):
+        use = (found[:, :, n] >= _LEAST_FOUND) & (side > 0) & (chosen[:, None] > 0)
+        reach = float(mass[use].sum())
+        if reach == 0:
+            continue
+        share_found = found[:, :, n][use]
+        weight = (side * chosen[:, None])[use] / (share_found * reach)
+        seen, by_chance = pairs[:, :, n][use], chance[:, :, n][use]
+        excess = seen - by_chance
+        persons_with_two = max(0.0, float((weight * excess).sum()))
+        share = persons_with_two / (total - persons_with_two) if persons_with_two < total / 2 else 1.0
+        counting = float((weight**2 * np.where(np.eye(_CLASSES)[use] > 0, 2, 1) * (seen + by_chance / controls)).sum())
+        of_found = 0.2 * float((weight * np.abs(excess) * (1 - share_found)).sum())
+        error = np.sqrt(counting + of_found**2 + (0.1 * float((weight * by_chance).sum())) ** 2)
+        standard_error = float(error * (1 + share) ** 2 / total)
         if best is None or standard_error < best.standard_error:
             best = MultiSimEstimate(
-                share=p / (2 - p),
-                standard_error=standard_error,
-                identifiable=queries,
-                matched=float(excess.sum()),
-                found=float((found[usable, t] * shares[usable]).sum() / shares[usable].sum()),
-                by_chance=float(chance[usable, t].sum()),
-                threshold=t,
-                conflict_rate=conflict_rate,
+                share,
+                standard_error,
+                int(queries.sum()),
+                float(excess.sum()),
+                float((mass[use] * share_found).sum() / reach),
+                float(by_chance.sum()),
+                int(threshold),
             )
     if best is None:
-        raise NothingFoundError("multi-SIM: no second phone would be found", hint="Give more days or finer zones.")
+        raise NothingFoundError("multi-SIM: too few phones in use to find a second one", hint="Give more days or finer zones.")
     return best

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import sparse
 
 from oneteam.store.geography import EqualAreaProjection
 from oneteam.telecom.coverage import Antennas
@@ -42,8 +43,8 @@ def resolve_cells(cells: pa.Table, zones: pa.Table, *, explicit: pa.Table | None
     ...                   "geometry": [shapely.to_wkb(shapely.box(126.9, 37.4, 127.1, 37.6)),
     ...                                shapely.to_wkb(shapely.box(127.1, 37.4, 127.3, 37.6))]})
     >>> cells = pa.table({"cell": pa.array([7], pa.int32()), "latitude": [37.5], "longitude": [127.1], "range": [2000.0]})
-    >>> resolve_cells(cells, zones).select(["cell", "zone", "weight"]).to_pylist()
-    [{'cell': 7, 'zone': 0, 'weight': 0.5}, {'cell': 7, 'zone': 1, 'weight': 0.5}]
+    >>> [(row["cell"], row["zone"], round(row["weight"], 3)) for row in resolve_cells(cells, zones).to_pylist()]
+    [(7, 0, 0.5), (7, 1, 0.5)]
     """
     named = np.unique(explicit["cell"].to_numpy()) if explicit is not None else np.empty(0, np.int32)
     located = pc.and_(pc.is_valid(cells["latitude"]), pc.is_valid(cells["longitude"]))
@@ -165,8 +166,8 @@ def _weights(antennas: Antennas, ground: Ground, spacing_m: float | None) -> tup
     for first in range(0, len(rest), at_once):
         rows = rest[first : first + at_once]
         x, y, weight = antennas.samples(rows, spacing_m)
-        zone = ground.locate(x, y, antennas.radius[rows], antennas.places[rows])
-        found = _normalised(np.repeat(rows, x.shape[1]), zone.ravel(), weight.ravel(), len(ground.points))
+        zone = ground.locate(x, y, antennas.radius[rows], antennas.places[rows], weight > 0)
+        found = _normalised(rows, zone, weight, len(ground.points))
         alone = np.setdiff1d(rows, found[0])
         alone = alone[home[alone] >= 0]
         parts += [found, (alone, home[alone], np.ones(len(alone)))]
@@ -175,16 +176,18 @@ def _weights(antennas: Antennas, ground: Ground, spacing_m: float | None) -> tup
     return row[order], zone[order], weight[order]
 
 
-def _normalised(row: Ints, zone: Ints, weight: Floats, zones: int) -> tuple[Ints, Ints, Floats]:
-    """Sum weights by row and zone, drop the tiny ones, scale the rest to 1."""
-    counted = (zone >= 0) & (weight > 0)
-    key, slot = np.unique(row[counted] * zones + zone[counted], return_inverse=True)
-    total = np.asarray(np.bincount(slot, weight[counted], minlength=len(key)), dtype=np.float64)
+def _normalised(rows: Ints, zone: Ints, weight: Floats, zones: int) -> tuple[Ints, Ints, Floats]:
+    """Sum the weights of samples (rows, points) by row and zone, drop the tiny ones, scale the rest to 1."""
+    row, point = np.nonzero(zone >= 0)
+    # A sparse matrix sums without sorting; its rows and columns come out in order.
+    matrix = sparse.coo_matrix((weight[row, point], (row, zone[row, point])), shape=(len(rows), zones)).tocsr()
+    matrix.sort_indices()
+    row, found, total = np.repeat(np.arange(len(rows)), np.diff(matrix.indptr)), matrix.indices.astype(np.int64), matrix.data
     for keep_from in (SMALLEST_WEIGHT, 0.0):
-        rows, owner = np.unique(key // zones, return_inverse=True)
-        total = np.asarray(total / np.bincount(owner, total, minlength=len(rows))[owner])
-        key, total = key[total >= keep_from], total[total >= keep_from]
-    return np.asarray(key // zones), np.asarray(key % zones), total
+        total = np.asarray(total / np.bincount(row, total, minlength=len(rows))[row], dtype=np.float64)
+        kept = total >= keep_from
+        row, found, total = row[kept], found[kept], total[kept]
+    return rows[row], found, total
 
 
 def _period_of(counts: pa.Table, periods: tuple[Ints, Ints, Ints], cell: str, day: str) -> Ints:

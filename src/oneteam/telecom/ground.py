@@ -45,31 +45,42 @@ class Ground:
         points = np.column_stack(plane.forward(floats_of(zones, "longitude"), floats_of(zones, "latitude")))
         return cls(polygons, shapely.STRtree(polygons[shaped]), shaped, shapely.is_missing(polygons), points)
 
-    def locate(self, x: Floats, y: Floats, reach: Floats, centre: Floats) -> Ints:
-        """Zone of each sample, -1 outside of all; samples (rows, points) lie within ``reach`` of their row's centre.
+    def locate(self, x: Floats, y: Floats, reach: Floats, centre: Floats, wanted: Bools | None = None) -> Ints:
+        """Zone of each sample, -1 outside of all.
 
-        Where polygons overlap the lower index has the place.
+        Args:
+            x: samples [m], (rows, points).
+            y: the same.
+            reach: how far the samples of a row lie from its centre at most [m], (rows,).
+            centre: of each row [m], (rows, 2).
+            wanted: the samples to locate, (rows, points); all when None.
         """
         zone = np.full(x.shape, -1, dtype=np.int64)
+        open_ = np.ones(x.shape, dtype=np.bool_) if wanted is None else wanted.copy()
         if len(self.shaped):
-            boxes = shapely.box(*(centre - reach[:, None]).T, *(centre + reach[:, None]).T)
-            row, hit = self.tree.query(boxes)
-            order = np.lexsort((row, hit))
+            row, hit = self.tree.query(shapely.box(*(centre - reach[:, None]).T, *(centre + reach[:, None]).T))
+            # Where polygons overlap the zone of the centre, then the lower index, has the place. Most samples lie in the former.
+            elsewhere = ~shapely.intersects_xy(self.polygons[self.shaped[hit]], centre[row, 0], centre[row, 1])
+            order = np.lexsort((row, hit, elsewhere))
             row, hit = row[order], hit[order]
-            edges = np.flatnonzero(np.diff(hit)) + 1
-            for rows in np.split(np.arange(len(hit)), edges):
-                if len(rows):
-                    self._claim(int(self.shaped[hit[rows[0]]]), row[rows], zone, x, y)
+            for pairs in np.split(np.arange(len(hit)), np.flatnonzero(np.diff(hit)) + 1):
+                if len(pairs):
+                    self._claim(int(self.shaped[hit[pairs[0]]]), row[pairs], (x, y), zone, open_)
         if self.bare.any():
-            open_ = np.nonzero(zone < 0)
-            zone[open_] = self._nearest_bare(np.column_stack([x[open_], y[open_]]))
+            at = np.nonzero(open_)
+            zone[at] = self._nearest_bare(np.column_stack([x[at], y[at]]))
         return zone
 
-    def _claim(self, index: int, rows: Ints, zone: Ints, x: Floats, y: Floats) -> None:
-        at = np.nonzero(zone[rows] < 0)
-        source = (rows[at[0]], at[1])
-        inside = shapely.intersects_xy(self.polygons[index], x[source], y[source])
-        zone[source[0][inside], source[1][inside]] = index
+    def _claim(self, index: int, rows: Ints, xy: tuple[Floats, Floats], zone: Ints, open_: Bools) -> None:
+        """Give a zone the open samples of some rows that lie in it."""
+        polygon = self.polygons[index]
+        west, south, east, north = polygon.bounds
+        x, y = xy[0][rows], xy[1][rows]
+        row, point = np.nonzero(open_[rows] & (x >= west) & (x <= east) & (y >= south) & (y <= north))
+        inside = shapely.intersects_xy(polygon, x[row, point], y[row, point])
+        row, point = rows[row[inside]], point[inside]
+        zone[row, point] = index
+        open_[row, point] = False
 
     def _nearest_bare(self, places: Floats) -> Ints:
         """A place in no polygon belongs to the nearest zone point if that zone has no polygon and is not absurdly far away."""

@@ -26,6 +26,7 @@ _DETAIL_SHARE: Final = 0.12
 """Side of the detail window as a share of the longer side of the map."""
 _OUTLYING: Final = 0.2
 """A zone without which the map's frame would be smaller by this share is drawn nearer, in a frame of its own."""
+_FEWEST_TO_GATHER: Final = 8
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class MapZones:
         codes: codes, in the order of all other fields.
         names: names, None where there is none.
         shapes: polygons.
-        borders: outlines of the regions that zones belong to; empty when no region is named.
+        borders: outlines of the regions that zones belong to, or of the whole.
         points: a point inside each zone, (n, 2).
         area_km2: areas; NaN where the shape was made up from points.
         population: inhabitants; NaN where unknown.
@@ -148,53 +149,81 @@ def _completed(shapes: Shapes, points: Floats) -> Shapes:
 
 
 def _outlines(shapes: Shapes, regions: Sequence[str | None]) -> Shapes:
-    """The outline of each region, from the shapes of its zones."""
+    """The outline of each region, from the shapes of its zones; of the whole where regions are not named or mean nothing.
+
+    An outline also shows islands that are smaller than the white line about each zone.
+    """
     names = sorted({region for region in regions if region is not None})
     if not 1 < len(names) <= len(shapes) / 2:
-        return np.empty(0, dtype=object)
+        return np.array([shapely.union_all(shapes, grid_size=1.0)], dtype=object)
     of = np.array([region or "" for region in regions])
     return np.array([shapely.union_all(shapes[of == name], grid_size=1.0) for name in names], dtype=object)
 
 
 def _gathered(shapes: Shapes, borders: Shapes, points: Floats) -> tuple[Shapes, Shapes, Floats, tuple[Window, ...]]:
-    """Draw a far-off zone nearer, in the free corner next to where it is, so that the others need not be small."""
+    """Draw a far-off zone nearer, in the free place next to where it is, so that the others need not be small."""
     shapes, points = shapes.copy(), points.copy()
-    frames: list[tuple[int, Window]] = []
+    frames: dict[int, Window] = {}
     bounds = shapely.bounds(shapes)
-    away = _farthest(bounds)
-    while away is not None and len(frames) < 4:
-        rest = np.delete(bounds, [away, *(index for index, _ in frames)], axis=0)
-        west, south, east, north = rest[:, 0].min(), rest[:, 1].min(), rest[:, 2].max(), rest[:, 3].max()
-        gap = 0.015 * max(east - west, north - south)
-        width, height = bounds[away, 2:] - bounds[away, :2] + 2 * gap
-        others = shapely.STRtree([*np.delete(shapes, away), *(shapely.box(*frame) for _, frame in frames)])
-        centre = (bounds[away, :2] + bounds[away, 2:]) / 2
-        corners = [(x, y, x + width, y + height) for x in (west, east - width) for y in (south, north - height)]
-        free = [corner for corner in corners if not len(others.query(shapely.box(*corner), predicate="intersects"))]
-        if not free:
-            break
-        frame = min(free, key=lambda c: float(np.hypot((c[0] + c[2]) / 2 - centre[0], (c[1] + c[3]) / 2 - centre[1])))
+    lonely = _lonely(shapes)
+    away = _farthest(bounds, lonely)
+    while away is not None and away not in frames:
+        rest = np.delete(bounds, away, axis=0)
+        core = (rest[:, 0].min(), rest[:, 1].min(), rest[:, 2].max(), rest[:, 3].max())
+        gap = 0.015 * max(core[2] - core[0], core[3] - core[1])
+        others = shapely.STRtree([*np.delete(shapes, away), *(shapely.box(*frame) for frame in frames.values())])
+        frames[away] = frame = _free_place(bounds[away], core, gap, others)
         shift = np.array([frame[0] + gap, frame[1] + gap]) - bounds[away, :2]
         original = shapes[away]
-        borders = shapely.difference(borders, original.buffer(gap / 4)) if len(borders) else borders
         shapes[away] = shapely.transform(original, lambda xy, shift=shift: xy + shift)
-        # An outline, or its smallest islands would not be seen.
-        borders = np.append(borders, shapes[away])
         points[away] += shift
         bounds[away] += np.tile(shift, 2)
-        frames.append((away, frame))
-        away = _farthest(bounds)
-    return shapes, borders, points, tuple(frame for _, frame in frames)
+        # An outline, or its smallest islands would not be seen.
+        borders = np.append(shapely.difference(borders, original.buffer(gap / 4)), shapes[away])
+        away = _farthest(bounds, lonely)
+    return shapes, borders, points, tuple(frames.values())
 
 
-def _farthest(bounds: Floats) -> int | None:
-    """The zone without which the map's frame is smallest, if it is smaller by a fifth."""
-    if len(bounds) < 8:
+def _free_place(bounds: Floats, core: Window, gap: float, others: shapely.STRtree) -> Window:
+    """Where a frame about ``bounds`` fits: the nearest free corner of the core, else beside the core on the side where it lies."""
+    west, south, east, north = core
+    width, height = bounds[2:] - bounds[:2] + 2 * gap
+    centre = (bounds[:2] + bounds[2:]) / 2
+
+    def distance(place: Window) -> float:
+        return float(np.hypot((place[0] + place[2]) / 2 - centre[0], (place[1] + place[3]) / 2 - centre[1]))
+
+    corners = [(x, y, x + width, y + height) for x in (west, east - width) for y in (south, north - height)]
+    free = [corner for corner in corners if not len(others.query(shapely.box(*corner), predicate="intersects"))]
+    if free:
+        return min(free, key=distance)
+    x, y = (
+        float(np.clip(c - size / 2, low, max(low, high - size)))
+        for c, size, low, high in zip(centre, (width, height), core[:2], core[2:], strict=True)
+    )
+    beside = [(east + gap, y), (west - gap - width, y), (x, north + gap), (x, south - gap - height)]
+    return min(((x, y, x + width, y + height) for x, y in beside), key=distance)
+
+
+def _lonely(shapes: Shapes) -> npt.NDArray[np.bool_]:
+    """Zones with nothing near them: a tenth of the map's longer side lies between."""
+    if len(shapes) < _FEWEST_TO_GATHER:
+        return np.zeros(len(shapes), dtype=np.bool_)
+    west, south, east, north = shapely.total_bounds(shapes)
+    index, distance = shapely.STRtree(shapes).query_nearest(shapes, exclusive=True, return_distance=True, all_matches=False)
+    lonely = np.zeros(len(shapes), dtype=np.bool_)
+    lonely[index[0]] = distance > 0.1 * max(east - west, north - south)
+    return lonely
+
+
+def _farthest(bounds: Floats, lonely: npt.NDArray[np.bool_]) -> int | None:
+    """The lonely zone without which the map's frame is smallest, if it is smaller by a fifth."""
+    if not lonely.any():
         return None
     low, high = np.sort(bounds[:, :2], axis=0), np.sort(bounds[:, 2:], axis=0)
     # Without a zone that holds an extreme, the next one is the extreme.
     west_south = np.where(bounds[:, :2] == low[0], low[1], low[0])
     east_north = np.where(bounds[:, 2:] == high[-1], high[-2], high[-1])
-    area = (east_north - west_south).prod(axis=1)
+    area = np.where(lonely, (east_north - west_south).prod(axis=1), np.inf)
     index = int(area.argmin())
     return index if area[index] < (1 - _OUTLYING) * float((high[-1] - low[0]).prod()) else None

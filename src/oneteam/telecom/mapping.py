@@ -236,7 +236,8 @@ def detect_schema(columns: Collection[str], where: str) -> str:
         return "roaming-outbound"
     if {"user_id", "cell_id", "country"} <= has:
         return "roaming-inbound"
-    schema = max(BUILT_IN, key=lambda name: _fit(BUILT_IN[name], has))
+    events = ["multimno"] if "user_id" in has else ["flowkit-calls"] if "msisdn" in has else []
+    schema = max(events or ["multimno", "multimno-topology", "flowkit-calls"], key=lambda name: _fit(BUILT_IN[name], has))
     BUILT_IN[schema].check_columns(columns, f"{where}: fits no known schema (nearest: {schema})")
     return schema
 

@@ -228,22 +228,26 @@ def sort_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @compiled
-def drop_duplicates(rows: NDArray[np.int64]) -> int:
-    """Move distinct rows of a sorted array to its front; how many they are."""
+def drop_duplicates(rows: NDArray[np.int64], keys: int) -> int:
+    """Move distinct rows of a sorted array to its front; how many they are.
+
+    Args:
+        rows: sorted, changed.
+        keys: how many leading columns make two rows the same; of these the last one stays.
+    """
     width = rows.shape[1]
     kept = 0
     for i in range(rows.shape[0]):
-        if kept > 0:
-            same = True
-            for k in range(width):
+        same = kept > 0
+        if same:
+            for k in range(keys):
                 if rows[i, k] != rows[kept - 1, k]:
                     same = False
-            if same:
-                continue
-        if kept != i:
+        at = kept - 1 if same else kept
+        if at != i:
             for k in range(width):
-                rows[kept, k] = rows[i, k]
-        kept += 1
+                rows[at, k] = rows[i, k]
+        kept = at + 1
     return kept
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
+from pathlib import PurePath
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -34,6 +36,14 @@ def iso_day(day: int) -> str:
     '2020-02-01'
     """
     return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def _short_names(names: list[str]) -> list[str]:
+    """File names without the folder that all of them share."""
+    if not names:
+        return []
+    shared = os.path.commonpath([str(PurePath(name).parent) for name in names])
+    return [str(PurePath(name).relative_to(shared)) for name in names]
 
 
 class SourceReport(BaseModel):
@@ -112,12 +122,13 @@ class IngestReport(BaseModel):
         table = Table(title=f"{self.rows:,} rows, {sum(self.accepted.values()):,} accepted", title_justify="left")
         for name in ("file", "schema", "rows", "passed", "rejected", "days"):
             table.add_column(name, justify="right" if name in {"rows", "passed", "rejected"} else "left")
-        for source in self.sources:
+        names = _short_names([source.name for source in self.sources])
+        for name, source in zip(names, self.sources, strict=True):
             state = source.error or source.state
             days = f"{source.first_day}..{source.last_day}" if source.first_day else ""
             passed, rejected = sum(source.accepted.values()) + source.repeated, sum(source.rejected.values())
             read = source.state == "read"
-            table.add_row(source.name, source.kind, f"{source.rows:,}", f"{passed:,}", f"{rejected:,}", days if read else state)
+            table.add_row(name, source.kind, f"{source.rows:,}", f"{passed:,}", f"{rejected:,}", days if read else state)
         return table
 
     def _reasons(self) -> Table:

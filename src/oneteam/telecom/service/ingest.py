@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from oneteam.core.errors import InputError, MappingError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
-from oneteam.store.tables import ParquetWriter, Transaction, read_parquet
+from oneteam.store.tables import ParquetWriter, Transaction, is_stored_file, read_parquet
 from oneteam.telecom.cells import CellRegistry, clean_topology, same_table
 from oneteam.telecom.clean import Judged, KnownCells, Prepared, Rules, Target, Verdict, judge, prepare
 from oneteam.telecom.dataset import SourceRecord, TelecomManifest
@@ -232,7 +233,8 @@ def _inspect_all(sources: Sequence[Path], out: Path, settings: IngestSettings, r
     if settings.topology is not None:
         schema = settings.schema if settings.schema in {"multimno-topology", "flowkit-cells"} else "auto"
         wanted += [(path, schema) for path in find_files([settings.topology])]
-    files = {path: schema for path, schema in wanted if own not in path.resolve().parents}
+    # The dataset's own files are no input, should it lie among the sources.
+    files = {path: schema for path, schema in wanted if not (is_stored_file(path) and own in path.resolve().parents)}
 
     def look(path: Path, schema: str) -> Source | InputError:
         try:
@@ -285,9 +287,7 @@ class _Ingestion:
                 self.quarantine.abandon()
                 raise
             self.reports += [SourceReport(name=str(path), kind="", state="refused", error=error.message) for path, error in refused.items()]
-            changed = self.tx.changed
-            report = self._report(days, changed=changed)
-        return report
+            return self._report(days)
 
     def _take_in(self, sources: Sequence[Source]) -> list[DayResult]:
         days: list[DayResult] = []
@@ -516,7 +516,7 @@ class _Ingestion:
                     names,
                     ranks,
                 )
-                yield lambda task=task: finish_day(task)
+                yield partial(finish_day, task)
 
         results: list[DayResult] = []
         for result in in_order(tasks(), WORKERS, WORKERS):
@@ -529,7 +529,7 @@ class _Ingestion:
                 self.impossible.append((result.day, result.impossible))
             results.append(result)
             self.progress("sorting days", len(results), len(todo))
-        self._new_rows = {key: new for key, new in todo}
+        self._new_rows = dict(todo)
         return results
 
     def _quarantine_impossible(self) -> None:
@@ -567,46 +567,54 @@ class _Ingestion:
 
     def _store_geography(self) -> None:
         """Cells, zones and the lookup between them, where one of these has changed."""
-        manifest = self.tx.manifest
         cells = self.cells.table()
         if self.cells.changed:
             self.tx.write("cells", "", cells)
-        given_path = self.settings.cell_zones
-        zones = self.zones
-        if zones is not None:
-            version = self.settings.zone_version or (self.settings.zones.stem if self.settings.zones else None)
-            if manifest.zone_version != version:
-                manifest.zone_version = version
-                self.tx.touch()
         stored = self.tx.file_of("zones")
-        if zones is None and stored is not None:
-            zones = read_parquet(stored)
+        zones = self._zones(stored)
         if zones is None:
-            if given_path is not None:
-                raise UnknownValueError(
-                    f"{given_path}: a lookup from cells to zones needs the zones", hint="Give the file with the zones as well."
-                )
             return
-        zones = zones.replace_schema_metadata(None).cast(ZONES)
         new_zones = stored is None or not same_table(zones, read_parquet(stored))
         if new_zones:
             self.tx.write("zones", "", zones)
-        kept = self.tx.file_of(_GIVEN)
-        given = None if kept is None or new_zones else read_parquet(kept)
-        if given_path is not None:
-            loaded = load_cell_zones(given_path, cells, zones).replace_schema_metadata(None)
-            if given is None or not same_table(loaded, given):
-                self.tx.write(_GIVEN, "", loaded)
-            given = loaded
-        elif kept is not None and new_zones:
-            self.tx.remove(_GIVEN, "")
-        if new_zones or self.cells.changed or given_path is not None or self.tx.file_of("cell_zones") is None:
+        given, new_lookup = self._given_lookup(cells, zones, new_zones=new_zones)
+        old = self.tx.file_of("cell_zones")
+        if new_zones or new_lookup or self.cells.changed or old is None:
             lookup = resolve_cells(cells, zones, explicit=given).replace_schema_metadata(None)
-            old = self.tx.file_of("cell_zones")
             if old is None or not same_table(lookup, read_parquet(old)):
                 self.tx.write("cell_zones", "", lookup)
 
-    def _report(self, days: Sequence[DayResult], *, changed: bool) -> IngestReport:
+    def _zones(self, stored: Path | None) -> pa.Table | None:
+        """The zones of this run, else those that the dataset has."""
+        manifest = self.tx.manifest
+        if self.zones is not None and self.settings.zones is not None:
+            version = self.settings.zone_version or self.settings.zones.stem
+            if manifest.zone_version != version:
+                manifest.zone_version = version
+                self.tx.touch()
+            return self.zones.replace_schema_metadata(None).cast(ZONES)
+        if stored is not None:
+            return read_parquet(stored)
+        if self.settings.cell_zones is not None:
+            text = f"{self.settings.cell_zones}: a lookup from cells to zones needs the zones"
+            raise UnknownValueError(text, hint="Give the file with the zones as well.")
+        return None
+
+    def _given_lookup(self, cells: pa.Table, zones: pa.Table, *, new_zones: bool) -> tuple[pa.Table | None, bool]:
+        """The carrier's own lookup, if it ever gave one for these zones, and whether it is new."""
+        kept = self.tx.file_of(_GIVEN)
+        before = None if kept is None or new_zones else read_parquet(kept)
+        if self.settings.cell_zones is None:
+            if new_zones:
+                self.tx.remove(_GIVEN, "")
+            return before, False
+        given = load_cell_zones(self.settings.cell_zones, cells, zones).replace_schema_metadata(None)
+        if before is not None and same_table(given, before):
+            return given, False
+        self.tx.write(_GIVEN, "", given)
+        return given, True
+
+    def _report(self, days: Sequence[DayResult]) -> IngestReport:
         accepted: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
         rows = duplicates = 0
@@ -643,7 +651,7 @@ class _Ingestion:
         without = pc.sum(pc.is_null(cells.column("latitude")).cast(pa.int64())).as_py() or 0
         return IngestReport(
             dataset=str(self.out),
-            ingestion=self.tx.revision if changed else None,
+            ingestion=self.tx.revision if self.tx.changed else None,
             rows=rows,
             accepted={name: count for name, count in sorted(accepted.items()) if count},
             rejected=dict(sorted(rejected.items())),

@@ -2,7 +2,8 @@ import filecmp
 import hashlib
 import json
 from collections import Counter
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import duckdb
 import numpy as np
@@ -124,7 +125,7 @@ def test_events_lie_on_the_local_day_of_their_folder_in_order_of_time(folder, su
             assert set(np.unique(local.astype("datetime64[D]"))) == {np.datetime64(date(year, month, day))}
             if table.num_rows > 5_000:
                 users = table["user_id"].to_pylist()
-                assert sum(a == b for a, b in zip(users, users[1:], strict=False)) < 0.6 * len(users)
+                assert sum(a == b for a, b in pairwise(users)) < 0.6 * len(users)
 
 
 def test_each_user_appears_at_one_carrier_only(folder, events, sims):
@@ -216,7 +217,7 @@ def test_true_od_is_what_plans_say(folder, summary, country):
             else:
                 stays.append([zone, plans.start_s[row, i], plans.end_s[row, i]])
         long = [z for z, start, end in stays if z is not None and end - start >= SHORTEST_STAY_S]
-        expected.update((codes[a], codes[b]) for a, b in zip(long, long[1:], strict=False) if a != b)
+        expected.update((codes[a], codes[b]) for a, b in pairwise(long) if a != b)
     od = pq.read_table(folder / "truth" / "od_daily.parquet", filters=[("day", "=", country.date_of(2))]).to_pylist()
     assert {(r["origin"], r["destination"]): r["trips"] for r in od} == expected
     assert all(0 < r["persons"] <= r["trips"] for r in od)
@@ -258,9 +259,7 @@ def test_roaming_records_lie_within_true_trips(folder, summary, country, sims):
     for row in rows:
         at = datetime.fromisoformat(row["timestamp"])
         assert at.utcoffset() is not None
-        home_day = (
-            at.astimezone(tz=None).replace(tzinfo=None) if False else (at - at.utcoffset() + timedelta(hours=9)).replace(tzinfo=None)
-        ).date()
+        home_day = (at.astimezone(UTC) + timedelta(hours=9)).date()
         person = person_of[row["user_id"]]
         match = [t for t in trips[person] if t["country"] == row["country"] and t["depart"] <= home_day <= t["return"]]
         assert len(match) == 1

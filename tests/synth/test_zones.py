@@ -49,7 +49,7 @@ def test_only_code_and_population_are_needed(tmp_path):
     ],
 )
 def test_bad_zones(tmp_path, text, error):
-    with pytest.raises(error, match="z.csv"):
+    with pytest.raises(error, match=r"z\.csv"):
         read_zones(written(tmp_path / "z.csv", text))
 
 
@@ -64,7 +64,7 @@ def test_bad_zones(tmp_path, text, error):
     ],
 )
 def test_bad_od(tmp_path, text, error):
-    with pytest.raises(error, match="od.csv"):
+    with pytest.raises(error, match=r"od\.csv"):
         read_od(written(tmp_path / "od.csv", text), ("1", "2"))
 
 
@@ -102,7 +102,9 @@ def test_settled_points_lie_inside_their_zone():
 def test_regions_that_travel_together_lie_together(tmp_path):
     """Five regions along a road: the map keeps their order."""
     names = "ABCDE"
-    zones = read_zones(written(tmp_path / "z.csv", "code,region,population\n" + "".join(f"{r}{i},{r},100\n" for r in names for i in range(4))))
+    zones = read_zones(
+        written(tmp_path / "z.csv", "code,region,population\n" + "".join(f"{r}{i},{r},100\n" for r in names for i in range(4)))
+    )
     steps = np.abs(np.subtract.outer(np.arange(5), np.arange(5)))
     territory = settle(zones, None, 100 * np.exp(-2.0 * steps), 1)
     cx, cy = territory.x.reshape(5, 4).mean(1), territory.y.reshape(5, 4).mean(1)

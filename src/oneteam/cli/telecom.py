@@ -196,19 +196,27 @@ def plot(
     where: Annotated[list[str] | None, typer.Option(help="Only rows with KEY=VALUE, e.g. country=JP.")] = None,
     title: Annotated[str | None, typer.Option(help="Instead of the measure's own.")] = None,
     lang: Annotated[str, typer.Option(help="en or ko.")] = "en",
+    kind: Annotated[str, typer.Option(help="auto, map, flows, line or bars.")] = "auto",
+    scale: Annotated[str, typer.Option(help="Colours by quantile, sqrt or linear.")] = "quantile",
     top: Annotated[int, typer.Option(help="Flows to draw.")] = 200,
     json: Json = False,
 ) -> None:
     """Draw a result: a map by zone, a flow map for trips, lines over time, bars by country."""
     from dataclasses import asdict
-    from typing import cast
+    from typing import cast, get_args
 
     from oneteam.cli.render import out as console
     from oneteam.cli.render import print_json
     from oneteam.core.errors import UnknownValueError
+    from oneteam.telecom.service.plot import Kind, Language, Per, Scale
     from oneteam.telecom.service.plot import plot as run
 
-    for name, value, allowed in (("--per", per, ("none", "population", "area")), ("--lang", lang, ("en", "ko"))):
+    for name, value, allowed in (
+        ("--per", per, get_args(Per)),
+        ("--lang", lang, get_args(Language)),
+        ("--kind", kind, get_args(Kind)),
+        ("--scale", scale, get_args(Scale)),
+    ):
         if value not in allowed:
             raise UnknownValueError(f"{name} {value}: must be one of {', '.join(allowed)}")
     pairs = [text.partition("=") for text in where or []]
@@ -221,18 +229,22 @@ def plot(
         zones=zones,
         shapes=shapes,
         column=column,
-        per=cast("Literal['none', 'population', 'area']", per),
+        per=cast("Per", per),
         day=day.date() if day else None,
         hour=hour,
         where={key: value for key, _, value in pairs},
         title=title,
-        lang=cast("Literal['en', 'ko']", lang),
+        lang=cast("Language", lang),
+        kind=cast("Kind", kind),
+        scale=cast("Scale", scale),
         top=top,
     )
     if json:
         print_json(asdict(summary))
         return
     console.print(f"{summary.out}: {summary.subtitle}", highlight=False)
+    for text in summary.notes:
+        console.print(f"note: {text}", highlight=False)
 
 
 @notify.command()

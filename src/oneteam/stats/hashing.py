@@ -41,10 +41,12 @@ def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> tuple[
 
 
 @compiled
-def _siphash_rows(data: NDArray[np.uint8], offsets: NDArray[np.int64], k0: np.uint64, k1: np.uint64, out: NDArray[np.uint64]) -> None:
+def _siphash_rows(
+    data: NDArray[np.uint8], offsets: NDArray[np.int32] | NDArray[np.int64], k0: np.uint64, k1: np.uint64, out: NDArray[np.uint64]
+) -> None:
     for row in range(out.shape[0]):
-        start = offsets[row]
-        length = offsets[row + 1] - start
+        start = np.int64(offsets[row])
+        length = np.int64(offsets[row + 1]) - start
         v0 = _U(0x736F6D6570736575) ^ k0
         v1 = _U(0x646F72616E646F6D) ^ k1
         v2 = _U(0x6C7967656E657261) ^ k0
@@ -71,14 +73,14 @@ def _siphash_rows(data: NDArray[np.uint8], offsets: NDArray[np.int64], k0: np.ui
         out[row] = v0 ^ v1 ^ v2 ^ v3
 
 
-def byte_buffers(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def byte_buffers(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int32] | NDArray[np.int64]]:
     """The bytes of a binary or string Arrow array and the offsets of its rows in them, without copying the bytes.
 
     Args:
         array: type binary, string, large_binary or large_string; a null row has no bytes.
 
     Returns:
-        (bytes, offsets), offsets of shape (n + 1,).
+        (bytes, offsets), offsets of shape (n + 1,), int32 or int64 as Arrow has them.
 
     >>> data, offsets = byte_buffers(pa.array(["ab", None, "c"]))
     >>> bytes(data), offsets.tolist()
@@ -89,7 +91,7 @@ def byte_buffers(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
     if len(array) == 0 or raw_offsets is None:
         return np.zeros(0, np.uint8), np.zeros(len(array) + 1, np.int64)
     width = np.dtype(np.int64 if large else np.int32)
-    offsets = np.frombuffer(raw_offsets, dtype=width, count=array.offset + len(array) + 1)[array.offset :].astype(np.int64)
+    offsets = np.frombuffer(raw_offsets, dtype=width, count=array.offset + len(array) + 1)[array.offset :]
     data = np.zeros(0, np.uint8) if raw is None else np.frombuffer(raw, dtype=np.uint8)
     return data, offsets
 

@@ -166,7 +166,9 @@ class EventMaker:
         names = pa.Array.from_buffers(pa.binary(), len(phone), [None, offsets, pa.py_buffer(ids)])
         if len(phone) and home[0] >= 0:
             mcc = np.array([c.mcc for c in COUNTRIES], np.int32)[home][user]
-            mnc = pa.DictionaryArray.from_arrays(pa.array(home[user]), pa.array([c.mnc for c in COUNTRIES]))
+            # A Parquet dictionary must not hold a value twice.
+            codes, code = np.unique([c.mnc for c in COUNTRIES], return_inverse=True)
+            mnc = pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)[home][user]), pa.array(codes.tolist()))
         else:
             mcc = np.full(rows, self.mcc, np.int32)
             mnc = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([self.carriers[carrier].mnc]))

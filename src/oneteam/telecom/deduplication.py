@@ -34,7 +34,7 @@ _CLASSES: Final = 5
 _LOWEST_QUERY_CLASS: Final = 3
 _LEAST_FOUND: Final = 0.5
 _CERTAIN: Final = 30.0
-_LEAST_CERTAIN: Final = 40
+_LEAST_CERTAIN: Final = 20
 _THINNED: Final = 400
 _CLEAR: Final = 16
 _TOGETHER: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -243,7 +243,7 @@ def _thinned(presence: Presence, sources: Ints, kept: NDArray[np.bool_]) -> Pres
 
 
 def _misfit(found: Floats, excess: Floats) -> float:
-    """How differently scores above `_CLEAR`, where chance hardly reaches, are spread from those of thinned pairs; chi-square over classes."""
+    """How differently scores above `_CLEAR` are spread from those of thinned pairs; chi-square over classes of use."""
     clear = _THRESHOLDS >= _CLEAR
     possible = found[:, :, clear][:, :, 0] > 0
     wanted, seen = found[possible][:, clear], np.maximum(0.0, excess[possible][:, clear])
@@ -260,7 +260,7 @@ def _above(pairs: _Pairs, classes: Ints) -> Floats:
 
 
 def _estimate(pairs: Floats, chance: Floats, found: Floats, by_class: Ints, queries: Ints, controls: int) -> MultiSimEstimate:
-    """The estimate at the threshold where its own standard error is smallest.
+    """The estimate at the threshold where its relative standard error is smallest.
 
     A pair counts where its more used phone is the query; two phones of one class meet from both sides and count half.
     """
@@ -269,6 +269,7 @@ def _estimate(pairs: Floats, chance: Floats, found: Floats, by_class: Ints, quer
     chosen = np.divide(by_class, queries, out=np.zeros(_CLASSES), where=queries > 0)
     mass = 2 * side * np.outer(by_class, by_class) / total**2
     best: MultiSimEstimate | None = None
+    smallest = np.inf
     for n, threshold in enumerate(_THRESHOLDS):
         use = (found[:, :, n] >= _LEAST_FOUND) & (side > 0) & (chosen[:, None] > 0)
         reach = float(mass[use].sum())
@@ -280,11 +281,14 @@ def _estimate(pairs: Floats, chance: Floats, found: Floats, by_class: Ints, quer
         excess = seen - by_chance
         persons_with_two = max(0.0, float((weight * excess).sum()))
         share = persons_with_two / (total - persons_with_two) if persons_with_two < total / 2 else 1.0
-        counting = float((weight**2 * np.where(np.eye(_CLASSES)[use] > 0, 2, 1) * (seen + by_chance / controls)).sum())
+        counting = float((weight**2 * np.where(np.eye(_CLASSES)[use] > 0, 2, 1) * (seen + by_chance / controls + 1)).sum())
         of_found = 0.2 * float((weight * np.abs(excess) * (1 - share_found)).sum())
         error = np.sqrt(counting + of_found**2 + (0.1 * float((weight * by_chance).sum())) ** 2)
         standard_error = float(error * (1 + share) ** 2 / total)
-        if best is None or standard_error < best.standard_error:
+        # Relative, for the absolute one is smallest where by bad luck the fewest pairs are seen.
+        relative = standard_error / (share + standard_error)
+        if relative < smallest:
+            smallest = relative
             best = MultiSimEstimate(
                 share,
                 standard_error,

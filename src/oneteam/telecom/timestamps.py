@@ -166,14 +166,14 @@ def _clock_us(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
 @compiled
 def _parse_rows(
     data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
+    offsets: NDArray[np.int32] | NDArray[np.int64],
     valid: NDArray[np.bool_],
     stamps: NDArray[np.int64],
     minutes: NDArray[np.int16],
     state: NDArray[np.uint8],
 ) -> None:
     for row in range(stamps.shape[0]):
-        at, end = offsets[row], offsets[row + 1]
+        at, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
         minutes[row] = NO_OFFSET
         stamps[row] = 0
         if not valid[row] or at == end:

@@ -15,8 +15,8 @@ from oneteam.store.tables import write_parquet
 from oneteam.telecom.footprint import spread_by_footprint
 from oneteam.telecom.measure import Measure
 from oneteam.telecom.service.measure import Answer, write_table
+from oneteam.telecom.service.read_result import read_result
 from oneteam.telecom.service.source import Source
-from oneteam.telecom.service.weigh import read_result
 from oneteam.telecom.weighting import apply_weights
 
 
@@ -58,7 +58,7 @@ def finish(data: Path, answers: Mapping[str, Answer], *, weights: Path | None, f
     if footprint:
         finished = {name: _by_footprint(data, each) for name, each in finished.items()}
     if weights is not None:
-        table = read_result(weights)
+        table, _ = read_result(weights)
         finished = {name: replace(each, table=_weighted(each, table)) for name, each in finished.items()}
     return finished
 

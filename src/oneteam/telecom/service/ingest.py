@@ -93,7 +93,7 @@ class IngestSettings:
     max_speed_m_s: float = 340.0
     min_distance_m: float = 10_000.0
     keep_going: bool = False
-    batch_rows: int = 1_000_000
+    batch_rows: int = 500_000
 
     def rules(self, *, check_cells: bool) -> Rules:
         """What decides about single rows."""

@@ -8,10 +8,10 @@ from typing import cast, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from oneteam.core.errors import FileUnreadableError, MissingColumnError, UnknownValueError
-from oneteam.store.tables import read_parquet
+from oneteam.core.errors import MissingColumnError, UnknownValueError
 from oneteam.telecom.service.geography import load_zones
 from oneteam.telecom.service.measure import write_table
+from oneteam.telecom.service.read_result import read_result
 from oneteam.telecom.weighting import MarginName, weights_to_census
 
 
@@ -31,7 +31,7 @@ def weigh(residents: Path, census: Path, out: Path, *, margin: str, deduplicatio
     """
     if margin not in get_args(MarginName):
         raise UnknownValueError(f"--margin {margin}: must be one of {', '.join(get_args(MarginName))}")
-    homes = read_result(residents)
+    homes, _ = read_result(residents)
     if "zone" not in homes.column_names or "subscribers" not in homes.column_names:
         raise MissingColumnError(
             f"{residents}: needs the columns zone and subscribers", hint="Make it with `oneteam telecom measure home`."
@@ -45,20 +45,3 @@ def weigh(residents: Path, census: Path, out: Path, *, margin: str, deduplicatio
     table = weights_to_census(homes, known, cast("MarginName", margin), deduplication_factor)
     write_table(out, table, {"weights_of": residents.name, "census": census.name, "margin": margin})
     return table
-
-
-def read_result(path: Path) -> pa.Table:
-    """A result in Parquet or CSV; codes in a CSV stay text.
-
-    Raises:
-        FileUnreadableError: neither.
-    """
-    if path.suffix.lower() == ".parquet":
-        return read_parquet(path)
-    import pyarrow.csv as pa_csv
-
-    names = ("zone", "origin", "destination", "home", "month", "country")
-    try:
-        return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())))
-    except (OSError, pa.ArrowInvalid) as err:
-        raise FileUnreadableError(f"{path}: cannot be read as CSV", detail=str(err)) from err

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from oneteam.synth.country import build_country, make_country
+from oneteam.synth.build import build_country
+from oneteam.synth.country import make_country
 from oneteam.synth.settings import CountrySettings, parse_carriers
 
 SETTINGS = CountrySettings(

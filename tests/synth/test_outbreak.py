@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from oneteam.store.rows import read_rows
-from oneteam.synth.country import build_country
+from oneteam.synth.build import build_country
 from oneteam.synth.outbreak import ABROAD, SEED, SETTINGS, course
 from oneteam.synth.schedules import new_plan, plan_day
 from oneteam.synth.settings import CountrySettings

@@ -9,7 +9,8 @@ import pytest
 
 from oneteam.stats.random import key_of
 from oneteam.synth.country import make_country
-from oneteam.synth.sessions import MAX_GAP_S, Records, in_time_order, session_model, user_ids
+from oneteam.synth.records import Records, in_time_order, user_ids
+from oneteam.synth.sessions import MAX_GAP_S, session_model
 from oneteam.synth.settings import CountrySettings
 
 DATA = Path(os.environ.get("ONETEAM_DATA", Path(__file__).parents[2].parent / "shared" / "data"))

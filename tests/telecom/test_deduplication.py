@@ -54,7 +54,7 @@ def test_share_is_found(share: float, seed: int):
     tables, truth = carriers(3_000, share, seed)
     estimate = estimate_multi_sim(tables)
     assert abs(estimate.share - truth) <= max(0.012, 2 * estimate.standard_error)
-    assert estimate.standard_error < 0.02
+    assert estimate.standard_error < 0.03
     assert estimate.matched > 100
     assert deduplication_factor(estimate.share) == pytest.approx(1 / (1 + truth), abs=0.015)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 import oneteam
 from oneteam.cli.synth import synth
-from oneteam.core.errors import OneteamError
+from oneteam.core.errors import OneteamError, StorageError
 from oneteam.core.part import installed_parts
 
 app = typer.Typer(
@@ -58,7 +58,16 @@ def main() -> None:
     try:
         app()
     except OneteamError as err:
-        from oneteam.cli.render import print_error
+        _fail(err)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as err:
+        # What the system refuses: a folder that may not be written, a name that is too long.
+        _fail(StorageError(f"{err.filename or 'the system'}: {err.strerror or err}", detail=repr(err)))
 
-        print_error(err, as_json="--json" in sys.argv)
-        sys.exit(err.exit_code)
+
+def _fail(error: OneteamError) -> NoReturn:
+    from oneteam.cli.render import print_error
+
+    print_error(error, as_json="--json" in sys.argv)
+    sys.exit(error.exit_code)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from oneteam import __version__
 from oneteam.store.geography import write_geojson
+from oneteam.synth.build import Country
 from oneteam.synth.cases import QUARANTINE, daily_rows, report_cases
 from oneteam.synth.events import PERSONS_PER_BLOCK
 from oneteam.synth.writer import COUNTRY_FILE, write_json, write_rows, write_text
-
-if TYPE_CHECKING:
-    from oneteam.synth.country import Country
 
 FOLDER: Final = "agency"
 

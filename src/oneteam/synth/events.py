@@ -17,22 +17,11 @@ from oneteam.synth.abroad import COUNTRIES
 from oneteam.synth.mobility_truth import true_presence, true_trips
 from oneteam.synth.network import RASTER_M, Serving
 from oneteam.synth.people import People
+from oneteam.synth.records import Records, in_time_order, new_records, user_ids
 from oneteam.synth.schedules import DAY_S, Plans, World, plan_people
-from oneteam.synth.sessions import (
-    MAX_BURST,
-    MAX_PER_DAY,
-    Phones,
-    Radio,
-    Records,
-    SessionModel,
-    in_time_order,
-    make_records,
-    new_records,
-    session_model,
-    user_ids,
-)
+from oneteam.synth.sessions import MAX_BURST, MAX_PER_DAY, Phones, Radio, SessionModel, make_records, session_model
 from oneteam.synth.settings import Carrier
-from oneteam.synth.visitors import plan_visitors, visitors_on
+from oneteam.synth.visitors import plan_visitors, slots, visitors_on
 
 PERSONS_PER_BLOCK: Final = 32_768
 
@@ -126,10 +115,13 @@ class EventMaker:
         person, origin, destination = (np.concatenate(parts) for parts in zip(*trips, strict=True))
         return Block(tuple(tables), person, origin, destination, presence)
 
-    def inbound(self, radio: Radio, day: Day, slot_count: int, popularity: npt.NDArray[np.float32]) -> tuple[pa.Table, ...]:
-        """Rows of foreign visitors, by carrier."""
+    def inbound(self, radio: Radio, day: Day, popularity: npt.NDArray[np.float64]) -> tuple[pa.Table, ...]:
+        """Rows of foreign visitors, by carrier; hotels stand in proportion to ``popularity``, by zone."""
+        if not self.world.roaming:
+            return tuple(EVENTS.empty_table() for _ in self.carriers)
         shares = np.cumsum([c.share for c in self.carriers])
-        visitors = visitors_on(self.world, slot_count, day.number, popularity, shares)
+        hotels = (np.cumsum(popularity) / popularity.sum()).astype(np.float32)
+        visitors = visitors_on(self.world, slots(self.people.subscriptions), day.number, hotels, shares)
         plans = plan_visitors(self.world, visitors, day.number)
         phones = Phones(visitors.number, visitors.carrier, np.full(len(visitors.number), -1, np.int8))
         users = np.zeros(len(self.carriers), np.int64)

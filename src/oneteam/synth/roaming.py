@@ -16,8 +16,8 @@ from oneteam.stats.random import poisson, stream_key, uniform
 from oneteam.synth import streams
 from oneteam.synth.abroad import COUNTRIES, DAILY_HAZARD_PER_PREVALENCE, utc_offsets_min
 from oneteam.synth.people import People
+from oneteam.synth.records import user_ids
 from oneteam.synth.schedules import MAX_NIGHTS_ABROAD, STAYING, World, trip_abroad
-from oneteam.synth.sessions import user_ids
 
 Index = npt.NDArray[np.int32]
 

@@ -21,6 +21,7 @@ from oneteam.stats.compiled import compiled
 from oneteam.stats.random import derive, exponential, normal, poisson, raw, stream_key, uniform
 from oneteam.synth import streams
 from oneteam.synth.network import SECTORS, sector_towards
+from oneteam.synth.records import MICROSECONDS, Records
 from oneteam.synth.schedules import DAY_S, Plans
 
 GAP_LOG_MEDIAN: Final = 0.0
@@ -61,7 +62,6 @@ HOURS: Final = (3.5, 1.5, 0.7, 0.4, 0.4, 0.8, 2.2, 3.8, 3.8, 3.8, 4.0, 4.2, 4.5,
 
 _TRAITS = int(streams.Stream.TRAITS)
 _SESSIONS = int(streams.Stream.SESSIONS)
-_MICROSECONDS = 1_000_000
 _LOW, _LOW_RANGE, _HIGH = np.uint64(0xFFFFF), 1_048_576.0, np.uint64(32)
 _PER_QUANTILE = GAP_QUANTILES / 4_294_967_296.0
 
@@ -103,20 +103,6 @@ class Phones(NamedTuple):
     owner: npt.NDArray[np.int64]
     carrier: npt.NDArray[np.int8]
     second: npt.NDArray[np.int8]
-
-
-class Records(NamedTuple):
-    """Room for records in any order: time since the day began [µs], the carrier's user within the block, cell, carrier."""
-
-    time_us: npt.NDArray[np.int64]
-    user: npt.NDArray[np.int32]
-    cell: npt.NDArray[np.int32]
-    carrier: npt.NDArray[np.int8]
-
-
-def new_records(capacity: int) -> Records:
-    """Room for that many records."""
-    return Records(np.empty(capacity, np.int64), np.empty(capacity, np.int32), np.empty(capacity, np.int32), np.empty(capacity, np.int8))
 
 
 def session_model(events_per_day: float, bursts_per_day: float) -> SessionModel:
@@ -216,7 +202,7 @@ def _burst(
                 break
         # One hash gives both numbers that a record needs: its low bits whether it flips, its high bits the gap.
         bits = raw(key, i + 2)
-        out.time_us[n] = int(at_s * _MICROSECONDS)
+        out.time_us[n] = int(at_s * MICROSECONDS)
         out.user[n] = user
         out.cell[n] = flipped if np.float64(bits & _LOW) < PING_PONG * _LOW_RANGE else cell
         out.carrier[n] = carrier
@@ -324,48 +310,3 @@ def make_records(
             n = _phone_day(seed, model, radio, plans, row, 2 * phones.owner[row] + 1, carrier, users[carrier], day, day_s, out, n)
             users[carrier] += 1
     return len(plans.stays), n
-
-
-@compiled
-def in_time_order(
-    records: Records, n: int, carrier: int, epoch_us: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """The records of one carrier by time: (UTC time stamp [µs], user, cell). A counting sort by second, then by insertion within it."""
-    counts = np.zeros(DAY_S * 2 + 2, np.int64)
-    for i in range(n):
-        if records.carrier[i] == carrier:
-            counts[records.time_us[i] // _MICROSECONDS + 1] += 1
-    for s in range(1, len(counts)):
-        counts[s] += counts[s - 1]
-    total = counts[-1]
-    # Zeros, not any bytes: a place before ours that is still empty must not look like a later record.
-    time_us, user, cell = np.zeros(total, np.int64), np.empty(total, np.int32), np.empty(total, np.int32)
-    for i in range(n):
-        if records.carrier[i] != carrier:
-            continue
-        second = records.time_us[i] // _MICROSECONDS
-        at = counts[second]
-        counts[second] += 1
-        stamp = epoch_us + records.time_us[i]
-        first_of_second = epoch_us + second * _MICROSECONDS
-        while at > 0 and time_us[at - 1] > stamp and time_us[at - 1] >= first_of_second:
-            time_us[at], user[at], cell[at] = time_us[at - 1], user[at - 1], cell[at - 1]
-            at -= 1
-        time_us[at], user[at], cell[at] = stamp, records.user[i], records.cell[i]
-    return time_us, user, cell
-
-
-_USER_ID = int(streams.Stream.USER_ID)
-
-
-@compiled
-def user_ids(seed: np.uint64, phone: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Pseudonymous identifiers of phones: 32 bytes each, shape (phones, 32). Nothing in them tells who owns two."""
-    out = np.empty((len(phone), 32), np.uint8)
-    for i in range(len(phone)):
-        key = stream_key(seed, _USER_ID, phone[i], 0)
-        for word in range(4):
-            bits = raw(key, word)
-            for byte in range(8):
-                out[i, 8 * word + byte] = np.uint8((bits >> np.uint64(8 * byte)) & np.uint64(255))
-    return out

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from oneteam.synth.abroad import COUNTRIES, DAILY_HAZARD_PER_PREVALENCE
+from oneteam.synth.build import Country
 from oneteam.synth.events import Block
+from oneteam.synth.mobility_truth import count_pairs
 from oneteam.synth.outbreak import SETTINGS, course
+from oneteam.synth.records import user_ids
 from oneteam.synth.roaming import travel_table
-from oneteam.synth.sessions import user_ids
 from oneteam.synth.writer import RowGroupWriter, write_truth
-
-if TYPE_CHECKING:
-    from oneteam.synth.country import Country
 
 FOLDER: Final = "truth"
 PEOPLE_PER_BATCH: Final = 262_144
@@ -114,9 +113,20 @@ def presence_writer(folder: Path) -> RowGroupWriter:
     return RowGroupWriter(folder / FOLDER / "presence.parquet", PRESENCE)
 
 
-def od_table(country: Country, day: int, pairs: tuple[npt.NDArray[np.int64], ...]) -> pa.Table:
+def join_blocks(blocks: Sequence[Block]) -> Block:
+    """All people of a day as one block, without rows."""
+    return Block(
+        (),
+        np.concatenate([b.person for b in blocks]),
+        np.concatenate([b.origin for b in blocks]),
+        np.concatenate([b.destination for b in blocks]),
+        np.sum([b.presence for b in blocks], axis=0),
+    )
+
+
+def od_table(country: Country, day: int, whole: Block) -> pa.Table:
     """One day's rows of ``od_daily.parquet``."""
-    origin, destination, trips, persons = pairs
+    origin, destination, trips, persons = count_pairs(whole.origin, whole.destination, whole.person, country.zones.count)
     codes = pa.array(country.zones.codes)
     columns = [
         pa.repeat(pa.scalar(country.date_of(day), pa.date32()), len(trips)),
@@ -138,8 +148,3 @@ def presence_table(country: Country, day: int, presence: npt.NDArray[np.int64]) 
         pa.array(presence[hour, zone]),
     ]
     return pa.Table.from_arrays(columns, schema=PRESENCE)
-
-
-def without_tables(block: Block) -> Block:
-    """A block whose rows are on disk."""
-    return replace(block, tables=())

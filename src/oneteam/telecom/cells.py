@@ -55,6 +55,7 @@ class CellRegistry:
         self._names: list[str] = []
         self._facts: list[list[Facts]] = []
         self._known: KnownCells | None = None
+        self._coordinates: NDArray[np.float64] | None = None
         self.topology_changed = False
         self._first_new = 0
         if table is not None:
@@ -145,6 +146,7 @@ class CellRegistry:
     def known(self) -> KnownCells:
         """Validity periods, for judging events. A cell that no topology lists is not known."""
         if self._known is None:
+            self._coordinates = None
             listed = np.array([facts != [_BARE] for facts in self._facts], np.bool_)
             counts = np.array([len(facts) for facts in self._facts], np.int64)
             first = [_day(f[0], _LONG_AGO) for facts in self._facts for f in facts]
@@ -155,13 +157,15 @@ class CellRegistry:
 
     def places(self, day: int) -> NDArray[np.float64]:
         """`unit_vectors` of all cells as they stand on a local day, NaN where unknown; shape (cells, 3)."""
-        latitude, longitude = np.full(len(self), np.nan), np.full(len(self), np.nan)
-        for cell, facts in enumerate(self._facts):
-            for fact in facts:
-                valid = _day(fact[0], _LONG_AGO) <= day <= _day(fact[1], _FAR_AHEAD)
-                if valid and fact[2] is not None and fact[3] is not None:
-                    latitude[cell], longitude[cell] = fact[2], fact[3]
-        return unit_vectors(latitude, longitude)
+        known = self.known()
+        if self._coordinates is None:
+            pairs = [(f[2], f[3]) for facts in self._facts for f in facts]
+            self._coordinates = np.array(pairs, np.float64).reshape(-1, 2)
+        cell = np.repeat(np.arange(len(self)), np.diff(known.start))
+        valid = (known.first <= day) & (day <= known.last)
+        out = np.full((len(self), 2), np.nan)
+        out[cell[valid]] = self._coordinates[valid]
+        return unit_vectors(out[:, 0], out[:, 1])
 
     def table(self) -> pa.Table:
         """In the schema `CELLS`, sorted by code and start of validity."""

@@ -49,7 +49,7 @@ class MultiSimEstimate:
 
     Args:
         share: people with two subscriptions / people.
-        standard_error: of the share: counting error, a fifth of what was added for pairs not found, and a tenth of what was
+        standard_error: of the share: counting error, half of what was added for pairs not found, and a tenth of what was
             taken off for chance.
         identifiable: subscriptions that were compared with the others.
         matched: pairs beyond chance (not whole, for it is an estimate).
@@ -282,7 +282,7 @@ def _estimate(pairs: Floats, chance: Floats, found: Floats, by_class: Ints, quer
         persons_with_two = max(0.0, float((weight * excess).sum()))
         share = persons_with_two / (total - persons_with_two) if persons_with_two < total / 2 else 1.0
         counting = float((weight**2 * np.where(np.eye(_CLASSES)[use] > 0, 2, 1) * (seen + by_chance / controls + 1)).sum())
-        of_found = 0.2 * float((weight * np.abs(excess) * (1 - share_found)).sum())
+        of_found = 0.5 * float((weight * np.abs(excess) * (1 - share_found)).sum())
         error = np.sqrt(counting + of_found**2 + (0.1 * float((weight * by_chance).sum())) ** 2)
         standard_error = float(error * (1 + share) ** 2 / total)
         # Relative, for the absolute one is smallest where by bad luck the fewest pairs are seen.

@@ -184,8 +184,12 @@ def exposed_of(seen: pa.Table, min_dwell_s: int = 0) -> pa.Table:
     >>> exposed_of(seen, min_dwell_s=300).to_pylist()
     [{'subscriber': 5, 'visits': 1, 'first_us': 0, 'last_us': 600000000, 'minutes': 10}]
     """
-    pairs = seen.group_by(["subscriber", "visit"]).aggregate([("first_us", "min"), ("last_us", "max")])
-    who, first, last = (pairs[name].to_numpy() for name in ("subscriber", "first_us_min", "last_us_max"))
+    who, visit, first, last = (seen[name].to_numpy() for name in ("subscriber", "visit", "first_us", "last_us"))
+    order = np.lexsort((visit, who))
+    who, visit, first, last = who[order], visit[order], first[order], last[order]
+    begins = np.flatnonzero(np.append(True, (who[1:] != who[:-1]) | (visit[1:] != visit[:-1]))[: len(who)])
+    if len(begins) < len(who):
+        who, first, last = who[begins], np.minimum.reduceat(first, begins), np.maximum.reduceat(last, begins)
     long_enough = last - first >= min_dwell_s * 1_000_000
     who, first, last = who[long_enough], first[long_enough], last[long_enough]
     order = np.lexsort((first, who))

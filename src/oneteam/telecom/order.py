@@ -23,8 +23,7 @@ MAX_GAP_S: Final = 93_600
 """Longest gap within one local day that the histogram of gaps can tell apart: 26 hours."""
 EARTH_RADIUS_M: Final = 6_371_008.8
 
-_ROWS_PER_BUCKET: Final = 256
-_RUN: Final = 12
+_ROWS_PER_BUCKET: Final = 32
 
 
 @compiled
@@ -206,7 +205,7 @@ def split_by_subscriber(rows: NDArray[np.int64], bits: int) -> list[NDArray[np.i
 def sort_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Packed rows in ascending order; the argument's memory is used up.
 
-    Subscribers are hashes, so their leading bits deal rows evenly into buckets that fit a processor's cache; each is then merge-sorted.
+    Subscribers are hashes, so their leading bits deal rows evenly into small buckets; each is then merge-sorted.
 
     >>> sort_rows(np.array([[2, 1], [-1, 5], [2, 0]])).tolist()
     [[-1, 5], [2, 0], [2, 1]]

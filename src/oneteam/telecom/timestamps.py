@@ -173,7 +173,7 @@ def _parse_rows(
     state: NDArray[np.uint8],
 ) -> None:
     for row in range(stamps.shape[0]):
-        at, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
+        at, end = int(offsets[row]), int(offsets[row + 1])
         minutes[row] = NO_OFFSET
         stamps[row] = 0
         if not valid[row] or at == end:

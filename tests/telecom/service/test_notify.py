@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.telecom.datasets import kst, write_dataset
 
 from oneteam.core.errors import DatasetCorruptError, NothingFoundError, UnknownValueError
 from oneteam.store.tables import Transaction
@@ -19,6 +18,7 @@ from oneteam.telecom.dataset import TelecomManifest
 from oneteam.telecom.notices import notified_contributions
 from oneteam.telecom.schemas import SUBSCRIBERS
 from oneteam.telecom.service.notify import find_exposed, find_travellers, notify_exposed, notify_travellers
+from tests.telecom.datasets import kst, write_dataset
 
 CELLS = [
     {"cell": 0, "cell_id": "old", "latitude": 37.5, "longitude": 127.0, "range": 500.0, "valid_date_end": date(2024, 2, 2)},

@@ -542,10 +542,11 @@ class _Ingestion:
             path = self.tx.file_of("subscribers", name)
             assert path is not None
             for batch in pq.ParquetFile(path).iter_batches(batch_size=1 << 20):
-                found = batch.filter(pc.is_in(batch.column("subscriber"), value_set=wanted))
-                texts = _bytes_as_text(found.column("user_id"))
-                ids.update(zip(found.column("subscriber").to_pylist(), texts.to_pylist(), strict=True))
-        for day, rows in self.impossible:
+                theirs = batch.filter(pc.is_in(batch.column("subscriber"), value_set=wanted))
+                texts = _bytes_as_text(theirs.column("user_id"))
+                ids.update(zip(theirs.column("subscriber").to_pylist(), texts.to_pylist(), strict=True))
+        slices = ((day, found[at : at + 500_000]) for day, found in self.impossible for at in range(0, len(found), 500_000))
+        for day, rows in slices:
             stamp, cell = np.empty(len(rows), np.int64), np.empty(len(rows), np.int32)
             unpack_keys(rows, day, stamp, cell)
             count = len(rows)

@@ -126,7 +126,7 @@ def run_measures(
             m,
             readable(m, results[m.name].aggregate, results[m.name].active, codes),
             results[m.name].contributions,
-            _about(source, m, period, engine),
+            _about(source, m, period, engine if engine != "auto" else f"auto ({_by_engine([m], engine, threads)[0][0].name})"),
             computed[m.name],
             seconds,
         )

@@ -146,7 +146,7 @@ def polars(files: list[Path], lookup: pa.Table, offset_s: int, days: range) -> T
     )
     trips = stays.filter((pl.col("origin") != pl.col("zone")) & (pl.col("s") - pl.col("left") <= GAP_TRIP_S))
     each = trips.lazy().group_by("subscriber", "day", "origin", destination="zone").agg(n=pl.len())
-    od = each.group_by("day", "origin", "destination").agg(value=pl.sum("n"), subscribers=pl.len()).sort("day", "origin", "destination").collect()
+    od = each.group_by("day", "origin", "destination").agg(value=pl.sum("n"), subscribers=pl.len()).collect()
 
     slot = (pl.col("t") + offset_s) // 3_600
     seen = events.lazy().select("subscriber", "zone", slot=slot).unique()
@@ -190,7 +190,8 @@ def pandas(files: list[Path], lookup: pa.Table, offset_s: int, days: range) -> T
     dwell = night.groupby(["subscriber", "zone", "day"], sort=False, as_index=False)["seconds"].sum()
     date = pd.to_datetime(dwell["day"], unit="D")
     dwell["month"] = date.dt.year * 12 + date.dt.month - 1
-    months = dwell.groupby(["subscriber", "month", "zone"], sort=False, as_index=False).agg(seconds=("seconds", "sum"), days=("day", "size"))
+    months = dwell.groupby(["subscriber", "month", "zone"], sort=False, as_index=False)
+    months = months.agg(seconds=("seconds", "sum"), days=("day", "size"))
     best = months.sort_values(["seconds", "days", "zone"], ascending=[False, False, True]).drop_duplicates(["subscriber", "month"])
     home = best.groupby(["month", "zone"], as_index=False).size().rename(columns={"size": "value"})
     home["subscribers"] = home["value"]
@@ -205,7 +206,8 @@ def pandas(files: list[Path], lookup: pa.Table, offset_s: int, days: range) -> T
     each = trips.groupby(["subscriber", "day", "origin", "destination"], sort=False, as_index=False).size()
     od = each.groupby(["day", "origin", "destination"], as_index=False).agg(value=("size", "sum"), subscribers=("size", "size"))
 
-    seen = pd.DataFrame({"subscriber": events["subscriber"], "slot": (events["t"] + offset_s) // 3_600, "zone": events["zone"]}).drop_duplicates()
+    slot = (events["t"] + offset_s) // 3_600
+    seen = pd.DataFrame({"subscriber": events["subscriber"], "slot": slot, "zone": events["zone"]}).drop_duplicates()
     presence = seen.groupby(["slot", "zone"], as_index=False).size().rename(columns={"size": "value"})
     presence.insert(0, "day", presence["slot"] // 24)
     presence.insert(1, "hour", presence.pop("slot") % 24)

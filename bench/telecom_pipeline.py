@@ -17,8 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import country
 import psutil
+
+import country
 
 MEASURES = ("home", "od", "presence")
 ENGINES = ("kernel", "scan", "duckdb_sql", "ibis_duckdb", "polars", "pandas", "pyspark")

@@ -45,7 +45,8 @@ def main() -> None:
         began = time.perf_counter()
         result = once(data)
         rates[events], memory[events] = made[events]["rows"] / result["seconds"], result["peak_mb"]
-        print(f"{events:>13,} events: {rates[events] / 1e6:.1f} M events/s, {memory[events]} MB ({time.perf_counter() - began:.0f} s)", flush=True)
+        took = time.perf_counter() - began
+        print(f"{events:>13,} events: {rates[events] / 1e6:.1f} M events/s, {memory[events]} MB ({took:.0f} s)", flush=True)
     print(
         json.dumps(
             {

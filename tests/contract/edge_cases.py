@@ -24,7 +24,7 @@ def edge_events() -> list[tuple[int, datetime, int]]:
         3: every(30, kst("2020-01-30T22:00:00"), 9, 0),  # a stay across midnight
         4: [(kst("2020-01-31T00:00:00"), 0), (kst("2020-01-31T00:00:00"), 5), (kst("2020-01-30T23:59:59"), 5)],  # on the stroke
         5: [*every(20, day, 10, 0), *every(20, day + timedelta(hours=10), 10, 8)],  # silence of more than 2 h between places
-        6: [(day + timedelta(hours=1), 4), (day + timedelta(hours=13), 4), (day + timedelta(hours=25, seconds=1), 4)],  # 12 h: held, 12 h 1 s: lost
+        6: [(day + timedelta(hours=1), 4), (day + timedelta(hours=13), 4), (day + timedelta(hours=25, seconds=1), 4)],  # 12 h hold
         7: [*every(15, day, 3, 0), *every(15, day + timedelta(minutes=45), 3, 8), *every(15, day + timedelta(minutes=90), 3, 0)],
         8: [(day + timedelta(minutes=30 * i), (0, 8)[i % 2]) for i in range(40)],  # to and fro, each stay just long enough
         9: [(day + timedelta(seconds=1799 * i), (0, 8)[i % 2]) for i in range(40)],  # and just too short

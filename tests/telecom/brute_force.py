@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from oneteam.telecom.measure import MeasureSettings
@@ -66,7 +67,7 @@ class Oracle:
         total, night = Counter(), Counter()
         for s, runs in self.runs.items():
             spans = [(r.start, r.end, "stay" if r.end - r.start >= self.cfg.min_stay_s else "move", r.zone) for r in runs]
-            for a, b in zip(runs, runs[1:], strict=False):
+            for a, b in pairwise(runs):
                 silence = b.first - a.last
                 if self.cfg.max_gap_move_s < silence <= self.cfg.max_gap_unknown_s:
                     spans.append((a.end, b.start, "unknown", None))
@@ -89,7 +90,7 @@ class Oracle:
         found = Counter()
         for s, runs in self.runs.items():
             stays = [r for r in runs if r.end - r.start >= self.cfg.min_stay_s]
-            for a, b in zip(stays, stays[1:], strict=False):
+            for a, b in pairwise(stays):
                 if a.zone != b.zone and b.start - a.end <= self.cfg.max_gap_trip_s:
                     found[s, self.local(b.first).date(), a.zone, b.zone] += 1
         return found

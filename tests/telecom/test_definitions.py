@@ -100,7 +100,14 @@ def test_work_and_usual_environment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"pad_s": 4_000}, {"max_gap_stay_s": 50_000}, {"min_stay_s": 600}, {"max_gap_trip_s": 100_000}, {"work_h": (18, 9)}, {"night_h": (25, 3)}],
+    [
+        {"pad_s": 4_000},
+        {"max_gap_stay_s": 50_000},
+        {"min_stay_s": 600},
+        {"max_gap_trip_s": 100_000},
+        {"work_h": (18, 9)},
+        {"night_h": (25, 3)},
+    ],
 )
 def test_settings_that_would_break_a_rule(wrong: dict) -> None:
     with pytest.raises(UnknownValueError, match="must satisfy"):

@@ -109,7 +109,8 @@ def test_trips_are_ranked_right(country: Country) -> None:
     pooled = pa.concat_tables([a["od"].table.select(["origin", "destination", "value"]) for a in country.answers.values()])
     found = pooled.group_by(["origin", "destination"]).aggregate([("value", "sum")])
     od = country.truth("od_daily")
-    od = od.select(["origin", "destination", "trips"]).cast(pa.schema([("origin", pa.string()), ("destination", pa.string()), ("trips", pa.int64())]))
+    plain = pa.schema([("origin", pa.string()), ("destination", pa.string()), ("trips", pa.int64())])
+    od = od.select(plain.names).cast(plain)
     truth = od.group_by(["origin", "destination"]).aggregate([("trips", "sum")])
     both = truth.join(found, ["origin", "destination"], join_type="full outer")
     assert both.num_rows > 300

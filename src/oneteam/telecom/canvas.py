@@ -127,7 +127,7 @@ def sheet(width_in: float, height_in: float, caption: Caption, lettering: Letter
     room = figure.bbox.width * (1 - 2 * left)
     for text in figure.texts:
         # A long sentence becomes smaller rather than run off the sheet.
-        text.set_fontsize(text.get_fontsize() * min(1.0, room / max(text.get_window_extent().width, 1.0)))
+        text.set_fontsize(float(text.get_fontsize()) * min(1.0, room / max(text.get_window_extent().width, 1.0)))
     write(figure, left, 0.2 * inch, f"{lettering.word('source')}: {caption.source}", lettering, size=7.5, color=MUTED_INK)
     return figure
 

@@ -29,7 +29,9 @@ TableName = Literal["events", "inbound", "outbound"]
 
 HALO_DAYS = (2, 1)
 """How many days before and after a day can change its results. Back: a trip's origin may have ended 24 h before, after a stay of at most
-6 h that matters, with silences of at most 12 h: less than 48 h. Forward: a segment that begins on the day is decided within 12 h, an unknown one within 24 h."""
+6 h that matters, with silences of at most 12 h: less than 48 h. Forward: a segment that begins on the day is decided within 12 h, an
+unknown one
+within 24 h."""
 
 
 class State(IntEnum):

@@ -81,7 +81,9 @@ def home(inputs: Inputs) -> ir.Table:
 
 def home_by_permanence(inputs: Inputs) -> ir.Table:
     """Residents by month and zone (most observed night slots)."""
-    return _longest(inputs, inputs.daily_or("night_slots", night_slots)).select("subscriber", "month", "zone", value=ibis.literal(1, "int64"))
+    return _longest(inputs, inputs.daily_or("night_slots", night_slots)).select(
+        "subscriber", "month", "zone", value=ibis.literal(1, "int64")
+    )
 
 
 def work(inputs: Inputs) -> ir.Table:
@@ -98,7 +100,8 @@ def work(inputs: Inputs) -> ir.Table:
 def usual_environment(inputs: Inputs) -> ir.Table:
     """Days by month and zone, for zones seen on at least ``usual_days_percent`` of the subscriber's observed days of the month."""
     seen = inputs.daily_or("days_seen", days_seen).join(inputs.calendar.select("day", "month"), "day")
-    observed = seen.select("subscriber", "month", "day").distinct().group_by("subscriber", "month").agg(observed_days=lambda t: t.count())
+    days = seen.select("subscriber", "month", "day").distinct()
+    observed = days.group_by("subscriber", "month").agg(observed_days=days.count())
     places = seen.group_by("subscriber", "month", "zone").agg(value=lambda t: t.count().cast("int64"))
     both = places.join(observed, ["subscriber", "month"])
     both = both.filter(both.value * 100 >= both.observed_days * inputs.settings.usual_days_percent)

@@ -42,7 +42,8 @@ OUTBOUND: Final = pa.schema(
         pa.field("event_type", pa.string(), nullable=True),
     ]
 )
-"""Own subscribers seen abroad; the visited network's PLMN and country. One file per local day *at home*, sorted by (subscriber, timestamp)."""
+"""Own subscribers seen abroad; the visited network's PLMN and country. One file per local day *at home*, sorted by
+(subscriber, timestamp)."""
 
 SUBSCRIBERS: Final = pa.schema(
     [

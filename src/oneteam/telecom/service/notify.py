@@ -88,7 +88,7 @@ def find_travellers(
         raise UnknownValueError(f"within_days is {within_days}, must be at least 0")
     manifest = read_manifest(data, TelecomManifest)
     if not manifest.days("outbound"):
-        raise NothingFoundError(f"{data}: no outbound roaming records", hint="Ingest them with --kind outbound.")
+        raise NothingFoundError(f"{data}: no outbound roaming records", hint="Ingest roaming records: oneteam telecom ingest roaming.parquet --out DIR.")
     end = as_of or date.fromisoformat(max(manifest.days("outbound") + manifest.days("events")))
     window = [d for d in manifest.days("outbound") if end - timedelta(days=within_days) <= date.fromisoformat(d) <= end]
     found = _last_abroad(data, manifest, window, codes, progress)
@@ -201,7 +201,7 @@ def find_exposed(data: Path, visits: Path, min_dwell_s: int = 0, linger_s: int =
         raise UnknownValueError(f"min_dwell_s is {min_dwell_s} and linger_s {linger_s}; both must be at least 0")
     manifest = read_manifest(data, TelecomManifest)
     if not manifest.tables.get("cells"):
-        raise NothingFoundError(f"{data}: no network topology", hint="Ingest it with --kind topology.")
+        raise NothingFoundError(f"{data}: no network topology", hint="Ingest it: oneteam telecom ingest topology.parquet --out DIR.")
     cells, zones = _all(data, manifest, "cells"), _all(data, manifest, "zones")
     cell_zones = _all(data, manifest, "cell_zones")
     codes = {} if zones is None else dict(zip(zones["code"].to_pylist(), zones["zone"].to_pylist(), strict=True))

@@ -144,3 +144,28 @@ def test_a_folder_that_may_not_be_written(run, data: Path) -> None:
     code, _, err = run("telecom", "measure", "od", "--data", data, "--out", "/proc/nothing/od.parquet", "--json")
     assert code == 74
     assert json.loads(err)["error"]["code"] == "storage"
+
+
+def test_quality(run, data: Path) -> None:
+    code, out, _ = run("telecom", "quality", "--data", data, "--json")
+    assert code == 0
+    body = json.loads(out)
+    assert (body["first_day"], body["last_day"], body["subscribers"]) == ("2020-01-30", "2020-02-03", 20)
+    assert body["cells_without_coordinates"] == 12
+    assert "20 subscribers" in run("telecom", "quality", "--data", data)[1]
+
+
+def test_recode(run, data: Path, tmp_path: Path) -> None:
+    run("telecom", "measure", "od", "--data", data, "--out", tmp_path / "od.parquet")
+    walk = tmp_path / "walk.csv"
+    walk.write_text("from_code,to_code\n" + "".join(f"{z:05d},{'east' if z < 3 else 'west'}\n" for z in range(5)))
+    code, _, err = run(
+        "telecom", "recode", tmp_path / "od.parquet", walk, "--out", tmp_path / "new.csv", "--zone-version", "halves", "--json"
+    )
+    assert code == 0, err
+    assert {line.split(",")[1] for line in (tmp_path / "new.csv").read_text().splitlines()[1:]} == {'"east"', '"west"'}
+    walk.write_text("from_code,to_code\n00000,east\n")
+    code, _, err = run(
+        "telecom", "recode", tmp_path / "od.parquet", walk, "--out", tmp_path / "new.csv", "--zone-version", "halves", "--json"
+    )
+    assert json.loads(err)["error"]["code"] == "input.unknown_value"

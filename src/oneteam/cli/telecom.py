@@ -88,6 +88,30 @@ def ingest(
 
 
 @app.command()
+def quality(data: Data, json: Json = False) -> None:
+    """Show what a dataset holds, what was ingested, and what was refused, over all ingestions."""
+    from oneteam.cli.render import out as console
+    from oneteam.cli.render import print_json, print_rows
+    from oneteam.telecom.service.inspect import quality_of
+
+    found = quality_of(data)
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    span = f"{found.first_day} to {found.last_day} {found.timezone}" if found.first_day else "no events"
+    console.print(f"{data}: {span}, {found.subscribers:,} subscribers, {found.cells:,} cells", highlight=False)
+    if found.empty_days:
+        console.print(f"days without events: {', '.join(found.empty_days)}", highlight=False)
+    print_rows("Tables", [{"table": name, "rows": rows} for name, rows in found.rows.items()])
+    files = [
+        {"file": s.name, "schema": s.kind, "rows": s.rows, "accepted": s.accepted, "rejected": sum(s.rejected.values())}
+        for s in found.sources
+    ]
+    print_rows("Files", files)
+    print_rows("Quarantine", [{"reason": reason, "rows": rows} for reason, rows in found.quarantined.items()])
+
+
+@app.command()
 def measures(json: Json = False) -> None:
     """List the measures: what each counts, by which keys."""
     from oneteam.cli.render import print_json, print_rows
@@ -180,6 +204,22 @@ def weigh(
 
     table = run(residents, census, out, margin=margin, deduplication_factor=deduplication_factor)
     print_json({"out": str(out), "zones": table.num_rows}) if json else print_table("Weights", table, 10)
+
+
+@app.command()
+def recode(
+    result: Annotated[Path, typer.Argument(help="Result of `measure` (.parquet, .csv or .json).")],
+    crosswalk: Annotated[Path, typer.Argument(help="CSV from_code,to_code[,weight]; weights of a from_code sum to 1.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="FILE.parquet, .csv or .json.")],
+    zone_version: Annotated[str, typer.Option(help="Name of the edition that the new codes belong to.")],
+    json: Json = False,
+) -> None:
+    """Move a result to another edition of zone codes."""
+    from oneteam.cli.render import print_json, print_table
+    from oneteam.telecom.service.inspect import recode_result
+
+    table = recode_result(result, crosswalk, out, zone_version)
+    print_json({"out": str(out), "rows": table.num_rows}) if json else print_table(f"In {zone_version}", table, 10)
 
 
 @app.command()

@@ -25,8 +25,8 @@ class TelecomManifest(Manifest):
     """Manifest of a telecom dataset.
 
     ``tables`` holds ``events``, ``inbound`` and ``outbound`` (partition: local day, ISO), ``subscribers`` (partition: ingestion number),
-    ``cells``, ``cell_zones``, ``zones`` (partition: empty string), ``quarantine`` (partition: ingestion number), and the caches that
-    measures keep (``cache-<measure>``).
+    ``cells``, ``cell_zones``, ``cell_zones_given`` (the carrier's own lookup, obeyed again when the topology grows) and ``zones``
+    (partition: empty string), ``quarantine`` (partition: ingestion number).
     """
 
     timezone: str = "Asia/Seoul"

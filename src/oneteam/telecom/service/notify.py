@@ -88,7 +88,9 @@ def find_travellers(
         raise UnknownValueError(f"within_days is {within_days}, must be at least 0")
     manifest = read_manifest(data, TelecomManifest)
     if not manifest.days("outbound"):
-        raise NothingFoundError(f"{data}: no outbound roaming records", hint="Ingest roaming records: oneteam telecom ingest roaming.parquet --out DIR.")
+        raise NothingFoundError(
+            f"{data}: no outbound roaming records", hint="Ingest roaming records: oneteam telecom ingest roaming.parquet --out DIR."
+        )
     end = as_of or date.fromisoformat(max(manifest.days("outbound") + manifest.days("events")))
     window = [d for d in manifest.days("outbound") if end - timedelta(days=within_days) <= date.fromisoformat(d) <= end]
     found = _last_abroad(data, manifest, window, codes, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -169,3 +170,53 @@ def test_recode(run, data: Path, tmp_path: Path) -> None:
         "telecom", "recode", tmp_path / "od.parquet", walk, "--out", tmp_path / "new.csv", "--zone-version", "halves", "--json"
     )
     assert json.loads(err)["error"]["code"] == "input.unknown_value"
+
+
+def test_text_in_brackets_is_text(run, tmp_path: Path) -> None:
+    events = random_events(3, subscribers=5)
+    cells = [{"cell": c, "cell_id": "[/x]" if c % 2 else "[bold]"} for c in range(12)]
+    data = write_dataset(tmp_path / "data", events, cells=cells)
+    code, out, _ = run("telecom", "measure", "days_seen", "--data", data)
+    assert code == 0
+    assert "[/x]" in out
+    assert "[m/s]" in run("telecom", "ingest", "--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["od", "home", "--out", "r.parquet"], "need a folder"),
+        (["od", "--out", "r.txt"], "must end in"),
+        (["presence", "--footprint", "--by", "zone"], "leave out --by"),
+        (["od", "--min-stay-min", "5"], "10 min < min_stay"),
+        (["od", "--from", "2021-01-01"], "no day of the period is in the dataset"),
+    ],
+)
+def test_what_is_refused_before_anything_is_computed(run, data: Path, words: list[str], says: str) -> None:
+    code, _, err = run("telecom", "measure", *words, "--data", data)
+    assert code == 2
+    assert says in err.replace("\n", " ")
+    assert not (data / "cache").exists()
+
+
+def test_footprints_keep_the_active_beside_the_counts(run, data: Path) -> None:
+    rows = json.loads(run("telecom", "measure", "presence", "--data", data, "--footprint", "--json")[1])[0]["table"]
+    whole = json.loads(run("telecom", "measure", "coverage", "--data", data, "--json")[1])[0]["table"]
+    active = {(row["day"], row["hour"]): row["value"] for row in whole}
+    assert all(row["active"] == active[row["day"], row["hour"]] for row in rows)
+    assert sum(row["value"] for row in rows) >= sum(active.values())
+
+
+def test_who_may_read_what(run, data: Path, tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        _who_may_read_what(run, data, tmp_path)
+    finally:
+        os.umask(mask)
+
+
+def _who_may_read_what(run, data: Path, tmp_path: Path) -> None:
+    run("telecom", "measure", "od", "--data", data, "--out", tmp_path / "od.csv", "--contributions", tmp_path / "c")
+    assert data.stat().st_mode & 0o077 == 0
+    assert (tmp_path / "c").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "od.csv").stat().st_mode & 0o777 == 0o644

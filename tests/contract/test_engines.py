@@ -90,7 +90,7 @@ def test_the_kernel_agrees_when_tables_are_too_large_to_be_dense(
 ) -> None:
     assert DENSE_CELLS > 1_000_000
     monkeypatch.setattr("oneteam.telecom.kernel.DENSE_CELLS", 100)
-    measures = [MEASURES["presence"], MEASURES["od"], MEASURES["home"]]
+    measures = [MEASURES[name] for name in ("presence", "od", "home", "night_dwell", "time_segments")]
     for wanted in ((), EMITTED):
         found = KernelEngine(rows_per_batch=50).run(edge, measures, PERIOD, contributions=wanted)
         for measure in measures:

@@ -18,6 +18,7 @@ app = typer.Typer(
     help="Organisations act as one team on data that none of them gives away.\n\n서로 데이터를 내주지 않고도 한 팀으로 일합니다.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # brackets in help are units
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(synth)

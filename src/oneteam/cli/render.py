@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from oneteam.core.errors import OneteamError
 from oneteam.core.progress import Progress as Report
@@ -40,13 +41,19 @@ def print_error(error: OneteamError, *, as_json: bool) -> None:
         err.print(error.hint, markup=False, highlight=False, soft_wrap=True)
 
 
+def say(text: str, *, style: str = "") -> None:
+    """One line for people, as it is."""
+    out.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_rows(title: str, rows: Sequence[Mapping[str, object]]) -> None:
     """A small table."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for name in rows[0] if rows else ():
-        table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        # Text, not markup: a cell called [/x] is a name, not a closing tag.
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     out.print(table)
 
 
@@ -54,7 +61,7 @@ def print_table(title: str, table: pa.Table, limit: int) -> None:
     """The first rows of a result, and how many there are."""
     print_rows(title, table.slice(0, limit).to_pylist())
     if table.num_rows > limit:
-        out.print(f"… {table.num_rows - limit:,} more rows; write them all with --out FILE.parquet or --out FILE.csv", style="dim")
+        say(f"… {table.num_rows - limit:,} more rows; write them all with --out FILE.parquet or --out FILE.csv", style="dim")
 
 
 def _cell(value: object) -> str:

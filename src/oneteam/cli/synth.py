@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 import typer
 
@@ -18,7 +18,9 @@ def synth(
     subscribers: Annotated[int, typer.Option(min=1, help="Subscriptions of all carriers together.")] = 100_000,
     days: Annotated[int, typer.Option(min=1, help="Local days.")] = 14,
     start_date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First local day.")] = datetime(2020, 1, 6),  # noqa: DTZ001
-    carriers: Annotated[str, typer.Option(help="Carriers and their market shares.")] = "skylark:0.45,horizon:0.30,bluewave:0.25",
+    carriers: Annotated[
+        str, typer.Option(help="Carriers and their market shares, scaled to sum to 1.")
+    ] = "skylark:0.45,horizon:0.30,bluewave:0.25",
     multi_sim: Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of people with a second subscription.")] = 0.08,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and options give the same bytes.")] = 1,
     roaming: Annotated[bool, typer.Option("--roaming/--no-roaming", help="Trips abroad and visitors from abroad.")] = True,
@@ -31,6 +33,7 @@ def synth(
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Make a synthetic country: carriers' events, network and roaming records, case reports, and the truth behind them."""
+    from oneteam.cli.render import progress_bar
     from oneteam.synth.country import make_country
     from oneteam.synth.settings import CountrySettings, parse_carriers, zone_info
 
@@ -53,44 +56,11 @@ def synth(
         chunk=chunk,
         threads=threads,
     )
-    with _Bar() as bar:
-        summary = make_country(settings, folder, bar.report, force=force)
+    with progress_bar(show=not json) as progress:
+        summary = make_country(settings, folder, progress, force=force)
     if json:
         typer.echo(summary.model_dump_json())
         return
     typer.echo(f"{summary.folder}: {summary.zones} zones, {summary.persons:,} people, {summary.subscriptions:,} subscriptions")
     typer.echo(f"  {summary.events:,} events in {summary.seconds:.1f} s ({summary.events_per_s:,} a second), {summary.days} days")
     typer.echo(f"  {summary.trips:,} trips, {summary.infections:,} infections, {summary.cases:,} reported cases")
-
-
-class _Bar:
-    """A progress bar on standard error, so that standard output holds the result alone."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._tasks: dict[str, int] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def report(self, step: str, done: float, total: float | None) -> None:
-        """Show how far a step is."""
-        from rich.progress import TaskID
-
-        if step not in self._tasks:
-            self._tasks[step] = self._progress.add_task(step, total=total)
-        self._progress.update(TaskID(self._tasks[step]), completed=done, total=total)

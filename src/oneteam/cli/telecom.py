@@ -55,7 +55,7 @@ def ingest(
     from typing import cast
 
     from oneteam.cli.render import out as console
-    from oneteam.cli.render import print_json, progress_bar
+    from oneteam.cli.render import print_json, progress_bar, say
     from oneteam.core.errors import UnknownValueError
     from oneteam.telecom.service.ingest import IngestSettings
     from oneteam.telecom.service.ingest import ingest as run
@@ -85,13 +85,14 @@ def ingest(
     else:
         for table in report.to_tables():
             console.print(table)
+        for text in report.notes:
+            say(f"note: {text}")
 
 
 @app.command()
 def quality(data: Data, json: Json = False) -> None:
     """Show what a dataset holds, what was ingested, and what was refused, over all ingestions."""
-    from oneteam.cli.render import out as console
-    from oneteam.cli.render import print_json, print_rows
+    from oneteam.cli.render import print_json, print_rows, say
     from oneteam.telecom.service.inspect import quality_of
 
     found = quality_of(data)
@@ -99,9 +100,10 @@ def quality(data: Data, json: Json = False) -> None:
         print_json(found.model_dump(mode="json"))
         return
     span = f"{found.first_day} to {found.last_day} {found.timezone}" if found.first_day else "no events"
-    console.print(f"{data}: {span}, {found.subscribers:,} subscribers, {found.cells:,} cells", highlight=False)
+    say(f"{data}: {span}, {found.subscribers:,} subscribers, {found.cells:,} cells")
     if found.empty_days:
-        console.print(f"days without events: {', '.join(found.empty_days)}", highlight=False)
+        more = f" and {len(found.empty_days) - 10:,} more" if len(found.empty_days) > 10 else ""
+        say(f"days without events: {', '.join(found.empty_days[:10])}{more}")
     print_rows("Tables", [{"table": name, "rows": rows} for name, rows in found.rows.items()])
     files = [
         {"file": s.name, "schema": s.kind, "rows": s.rows, "accepted": s.accepted, "rejected": sum(s.rejected.values())}
@@ -144,7 +146,7 @@ def measure(
         Path | None, typer.Option(help="Folder for each subscriber's contributions, as a privacy gate takes them. They never leave you.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Use and fill the dataset's cache of daily results.")] = True,
-    rows: Annotated[int, typer.Option(help="Rows to show when no file is written.")] = 20,
+    rows: Annotated[int, typer.Option(help="Rows to show when no file is written.", min=0)] = 20,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -152,17 +154,19 @@ def measure(
 
     Beside every count stands `active`, the subscribers with any event in the same hour, day or month.
     """
-    from oneteam.cli.render import out as console
-    from oneteam.cli.render import print_json, print_table, progress_bar
+    from oneteam.cli.render import print_json, print_table, progress_bar, say
     from oneteam.core.errors import UnknownValueError
     from oneteam.telecom.measure import MeasureSettings
-    from oneteam.telecom.service.deliver import deliver, finish
+    from oneteam.telecom.service.deliver import check_target, deliver, finish
     from oneteam.telecom.service.measure import ENGINES, run_measures
 
     if engine not in ENGINES:
         raise UnknownValueError(f"--engine {engine}: must be one of {', '.join(ENGINES)}")
     if by not in {None, "zone", "cell"}:
         raise UnknownValueError(f"--by {by}: must be zone or cell")
+    if by and footprint:
+        raise UnknownValueError("--footprint counts by cell and gives zones: leave out --by")
+    check_target(out, names)
     with progress_bar(show=not (quiet or json)) as progress:
         answers = run_measures(
             data,
@@ -183,10 +187,10 @@ def measure(
         return
     for name, answer in finished.items():
         if name in written:
-            console.print(f"{name}: {answer.table.num_rows:,} rows -> {written[name]}  ({answer.note()})", highlight=False)
+            say(f"{name}: {answer.table.num_rows:,} rows -> {written[name]}  ({answer.note()})")
         else:
             print_table(f"{answer.measure.title_en} · {answer.measure.title_ko}", answer.table, rows)
-            console.print(answer.note(), style="dim", highlight=False)
+            say(answer.note(), style="dim")
 
 
 @app.command()
@@ -199,11 +203,15 @@ def weigh(
     json: Json = False,
 ) -> None:
     """Weights that make subscribers agree with the census (raking), for `measure --weights`."""
-    from oneteam.cli.render import print_json, print_table
+    from oneteam.cli.render import print_json, print_table, say
     from oneteam.telecom.service.weigh import weigh as run
 
     table = run(residents, census, out, margin=margin, deduplication_factor=deduplication_factor)
-    print_json({"out": str(out), "zones": table.num_rows}) if json else print_table("Weights", table, 10)
+    if json:
+        print_json({"out": str(out), "zones": table.num_rows})
+    else:
+        print_table("Weights", table, 10)
+        say(f"{table.num_rows:,} zones -> {out}")
 
 
 @app.command()
@@ -245,8 +253,7 @@ def plot(
     from dataclasses import asdict
     from typing import cast, get_args
 
-    from oneteam.cli.render import out as console
-    from oneteam.cli.render import print_json
+    from oneteam.cli.render import print_json, say
     from oneteam.core.errors import UnknownValueError
     from oneteam.telecom.service.plot import Kind, Language, Per, Scale
     from oneteam.telecom.service.plot import plot as run
@@ -282,9 +289,9 @@ def plot(
     if json:
         print_json(asdict(summary))
         return
-    console.print(f"{summary.out}: {summary.subtitle}", highlight=False)
+    say(f"{summary.out}: {summary.subtitle}")
     for text in summary.notes:
-        console.print(f"note: {text}", highlight=False)
+        say(f"note: {text}")
 
 
 @notify.command()
@@ -330,12 +337,11 @@ def exposed(
 def _print_notice(summary: object, *, json: bool) -> None:
     from dataclasses import asdict, is_dataclass
 
-    from oneteam.cli.render import out as console
-    from oneteam.cli.render import print_json
+    from oneteam.cli.render import print_json, say
 
     assert is_dataclass(summary)
     assert not isinstance(summary, type)
     if json:
         print_json(asdict(summary))
     else:
-        console.print(str(summary), highlight=False)
+        say(str(summary))

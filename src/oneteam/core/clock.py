@@ -1,17 +1,9 @@
-"""Time is handed in, never taken from a global."""
+"""Time zones: the offsets in force over a period."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
-
-Clock = Callable[[], datetime]
-
-
-def system_clock() -> datetime:
-    """Now, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 def utc_offset_changes(timezone: str, first: date, last: date) -> list[tuple[int, int]]:

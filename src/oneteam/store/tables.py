@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -83,8 +84,14 @@ def disk_errors(what: str) -> Iterator[None]:
         raise
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file so that it is either the old one or the new one, also after a power cut."""
+def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Write a small file so that it is either the old one or the new one, also after a power cut.
+
+    Args:
+        path: where it shall stand; folders are made.
+        content: all of it.
+        mode: its permissions; what the process grants to new files when None.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk_errors(path.name):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -92,12 +99,20 @@ def write_atomically(path: Path, content: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
+                os.fchmod(file.fileno(), mode if mode is not None else 0o666 & ~_umask())
                 os.fsync(file.fileno())
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    """The mask of the process; to read it is to set it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _sync_folder(folder: Path) -> None:
@@ -131,7 +146,7 @@ class ParquetWriter:
         self.path = path
         self.rows = 0
         self._schema = schema
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         with disk_errors(path.name):
             self._writer = pq.ParquetWriter(
                 self._temporary,
@@ -236,7 +251,8 @@ class Transaction(Generic[M]):
 
     def __enter__(self) -> Self:
         with disk_errors(str(self.folder)):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            # Pseudonyms stand in it: whoever else shall read it must be let in by hand.
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

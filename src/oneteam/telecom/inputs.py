@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from oneteam.core.clock import utc_offset_changes
+from oneteam.telecom.footprint import majority_zone
 from oneteam.telecom.measure import HALO_DAYS, Inputs, MeasureSettings
 
 if TYPE_CHECKING:
@@ -82,16 +83,11 @@ def zone_lookup(cells: pa.Table, cell_zones: pa.Table | None) -> pa.Table:
         cell = pc.unique(cells["cell"]).to_numpy()
         first, last = (np.full(len(cell), day, np.int32) for day in ALWAYS)
         return pa.table({"cell": cell, "first_day": first, "last_day": last, "zone": cell})
-    cell, zone = cell_zones["cell"].to_numpy(), cell_zones["zone"].to_numpy()
+    best = majority_zone(cell_zones)
     first, last = (
-        pc.fill_null(cell_zones[name].cast(pa.int32()), day).to_numpy()
-        for name, day in zip(("valid_date_start", "valid_date_end"), ALWAYS, strict=True)
+        pc.fill_null(best[name].cast(pa.int32()), day) for name, day in zip(("valid_date_start", "valid_date_end"), ALWAYS, strict=True)
     )
-    order = np.lexsort((zone, -cell_zones["weight"].to_numpy(), last, first, cell))
-    cell, zone, first, last = cell[order], zone[order], first[order], last[order]
-    leads = np.ones(len(cell), bool)
-    leads[1:] = (cell[1:] != cell[:-1]) | (first[1:] != first[:-1]) | (last[1:] != last[:-1])
-    return pa.table({"cell": cell[leads], "first_day": first[leads], "last_day": last[leads], "zone": zone[leads]})
+    return pa.table({"cell": best["cell"], "first_day": first, "last_day": last, "zone": best["zone"]})
 
 
 def lookup_by_day(lookup: pa.Table, days: range) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

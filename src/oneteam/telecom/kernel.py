@@ -104,8 +104,8 @@ class Totals:
             array(presence, np.int32),
             array(od, np.int32),
             array(od, np.int32),
-            array(segments, np.int64),
-            array(segments, np.int32),
+            np.zeros(segments, np.int64),
+            np.zeros(segments, np.int32),
             array(night, np.int64),
             array(night, np.int32),
             np.zeros(m * z * wanted.night, np.int64),
@@ -201,9 +201,10 @@ def run_slice(
         Contributions to the measures of `KINDS`, in that order; empty where not wanted.
     """
     need_od = wanted.emit_od or (wanted.od and not len(totals.od_trips))
+    need_night = wanted.emit_night or (wanted.night and not len(totals.night_s))
     need_presence = wanted.emit_presence or (wanted.presence and not len(totals.presence))
     kinds = (wanted.presence, wanted.od, wanted.night, wanted.segments)
-    flags = np.array([*kinds, need_presence, need_od, wanted.emit_night, wanted.emit_active])
+    flags = np.array([*kinds, need_presence, need_od, need_night, wanted.emit_active])
     out = _process(
         batch.subscriber,
         batch.timestamp_us,

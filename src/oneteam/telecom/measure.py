@@ -29,9 +29,8 @@ TableName = Literal["events", "inbound", "outbound"]
 
 HALO_DAYS = (2, 1)
 """How many days before and after a day can change its results. Back: a trip's origin may have ended 24 h before, after a stay of at most
-6 h that matters, with silences of at most 12 h: less than 48 h. Forward: a segment that begins on the day is decided within 12 h, an
-unknown one
-within 24 h."""
+6 h that matters, with silences of at most 12 h: less than two days. Forward: a segment that begins on the day is decided within 12 h, an
+unknown one within 23 h: less than a day, even one on which the clocks go forward."""
 
 
 class State(IntEnum):
@@ -70,7 +69,7 @@ class MeasureSettings:
     min_stay_s: int = 1_800
     max_gap_stay_s: int = 43_200
     max_gap_move_s: int = 7_200
-    max_gap_unknown_s: int = 86_400
+    max_gap_unknown_s: int = 82_800
     pad_s: int = 300
     max_gap_trip_s: int = 86_400
     night_h: tuple[int, int] = (20, 8)
@@ -83,8 +82,8 @@ class MeasureSettings:
         rules = (
             (0 <= 2 * self.pad_s <= self.max_gap_move_s, "0 <= 2 * pad_s <= max_gap_move_s"),
             (self.max_gap_move_s <= self.max_gap_stay_s <= 43_200, "max_gap_move_s <= max_gap_stay_s <= 43200 (12 h)"),
-            (2 * self.pad_s < self.min_stay_s <= 21_600, "2 * pad_s < min_stay_s <= 21600 (6 h)"),
-            (self.max_gap_stay_s <= self.max_gap_unknown_s <= 86_400, "max_gap_stay_s <= max_gap_unknown_s <= 86400 (24 h)"),
+            (2 * self.pad_s < self.min_stay_s <= 21_600, f"{2 * self.pad_s // 60} min < min_stay <= 360 min"),
+            (self.max_gap_stay_s <= self.max_gap_unknown_s <= 82_800, "max_gap_stay_s <= max_gap_unknown_s <= 82800 (23 h)"),
             (0 < self.max_gap_trip_s <= 86_400, "0 < max_gap_trip_s <= 86400 (24 h)"),
             (all(0 <= h <= 24 for h in (*self.night_h, *self.work_h)), "hours from 0 to 24"),
             (self.work_h[0] < self.work_h[1], "work_h must not pass midnight"),
@@ -157,6 +156,11 @@ class Measure:
     needs: tuple[TableName, ...]
     contributions: Callable[[Inputs], ir.Table]
     rests_on: tuple[str, ...] = ()
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether it needs whole months: of residence, or by home zone."""
+        return bool(self.rests_on) or any(key.kind == "month" or key.name == "home" for key in self.keys)
 
     @property
     def is_daily(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
+from rich.text import Text
 
 QUARANTINE: Final = pa.schema(
     [
@@ -104,6 +105,7 @@ class IngestReport(BaseModel):
     gap_s: list[int] | None = Field(description="as in the days, over all days of this ingestion")
     days: list[DayReport]
     sources: list[SourceReport]
+    notes: tuple[str, ...] = Field(default=(), description="what is not wrong yet worth knowing of the zones")
 
     @property
     def changed(self) -> bool:
@@ -128,7 +130,7 @@ class IngestReport(BaseModel):
             days = f"{source.first_day}..{source.last_day}" if source.first_day else ""
             passed, rejected = sum(source.accepted.values()) + source.repeated, sum(source.rejected.values())
             read = source.state == "read"
-            table.add_row(name, source.kind, f"{source.rows:,}", f"{passed:,}", f"{rejected:,}", days if read else state)
+            table.add_row(Text(name), Text(source.kind), f"{source.rows:,}", f"{passed:,}", f"{rejected:,}", days if read else Text(state))
         return table
 
     def _reasons(self) -> Table:
@@ -136,14 +138,14 @@ class IngestReport(BaseModel):
         table.add_column("reason")
         table.add_column("rows", justify="right")
         for reason, count in sorted(self.rejected.items(), key=lambda item: (-item[1], item[0])):
-            table.add_row(reason, f"{count:,}")
+            table.add_row(Text(reason), f"{count:,}")
         if self.duplicates:
             table.add_row("duplicate", f"{self.duplicates:,}")
         return table
 
     def _days(self) -> Table:
         table = Table(title="local days", title_justify="left")
-        for name in ("table", "day", "rows", "added", "duplicates", "active", "median gap [min]"):
+        for name in ("table", "day", "rows", "added", "duplicates", "active", "median gap, min"):
             table.add_column(name, justify="left" if name in {"table", "day"} else "right")
         for day in self.days:
             gap = "" if day.gap_s is None else f"{day.gap_s[1] / 60:.1f}"

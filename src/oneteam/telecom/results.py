@@ -70,7 +70,7 @@ def _matched(aggregate: pa.Table, active: pa.Table) -> NDArray[np.int64]:
     found = (
         (at < len(known)) & (known[order][np.minimum(at, max(len(known) - 1, 0))] == wanted) if len(known) else np.zeros(len(wanted), bool)
     )
-    counts = active["active"].to_numpy()
+    counts = pc.fill_null(active["active"], 0).to_numpy()
     result = np.zeros(len(wanted), np.int64)
     result[found] = counts[order][at[found]]
     return result

@@ -13,7 +13,7 @@ from oneteam.core.errors import DatasetCorruptError, FileUnreadableError, Nothin
 from oneteam.store.tables import metadata_of
 from oneteam.telecom.catalogue import MEASURES
 from oneteam.telecom.service.measure import run_measures, write_table
-from tests.telecom.datasets import random_events, write_dataset, zones_of_cells
+from tests.telecom.datasets import kst, random_events, write_dataset, zones_of_cells
 
 DAILY_AND_MONTHLY = [name for name, m in MEASURES.items() if m.needs == ("events",)]
 FIRST = date(2020, 1, 28)
@@ -63,7 +63,7 @@ def test_the_cache_holds_one_file_a_day_and_can_be_deleted(tmp_path: Path, event
     first = run_measures(data, ["od"])["od"]
     with_days(data, events, range(5))
     run_measures(data, ["od"])
-    files = sorted(path.name.split(".")[0] for path in (data / "cache" / "od-aggregate").iterdir())
+    files = sorted(path.name.split(".")[0] for path in (data / "cache").glob("od-aggregate-*/*"))
     assert files == [(FIRST + timedelta(i)).isoformat() for i in range(5)]
     for path in (data / "cache").glob("*/*"):
         path.unlink()
@@ -101,7 +101,7 @@ def test_without_zones_measures_are_by_cell(tmp_path: Path, events: list) -> Non
         (["presense"], {}, UnknownValueError, "no measure presense; there are presence"),
         (["arrivals"], {}, NothingFoundError, "no outbound records"),
         (["work"], {"engine": "kernel"}, UnsupportedMeasureError, "the kernel has no work"),
-        (["od"], {"first": date(2031, 1, 1), "last": date(2031, 1, 2)}, UnknownValueError, "events from 2020-01-28 to 2020-01-30"),
+        (["od"], {"first": date(2031, 1, 1)}, NothingFoundError, "no day of the period is in the dataset"),
         (["od"], {"first": date(2020, 1, 30), "last": date(2020, 1, 28)}, UnknownValueError, "ends .* before it begins"),
     ],
 )
@@ -143,3 +143,68 @@ def test_a_truncated_day_on_duckdb(tmp_path: Path, events: list) -> None:
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DatasetCorruptError, match="cannot be read"):
         run_measures(data, ["work"], engine="duckdb")
+
+
+def test_days_without_any_event_in_between(tmp_path: Path, events: list) -> None:
+    """Whether a question can be answered does not depend on what was asked before."""
+    days = {FIRST, FIRST + timedelta(1), FIRST + timedelta(11)}
+    data = write_dataset(tmp_path, [e for e in events if e[1].date() in days], cell_zones=zones_of_cells(12, 5))
+    run_measures(data, DAILY_AND_MONTHLY, last=FIRST + timedelta(3))
+    kept = run_measures(data, DAILY_AND_MONTHLY)
+    fresh = run_measures(data, DAILY_AND_MONTHLY, keep=False)
+    for name in DAILY_AND_MONTHLY:
+        assert kept[name].table.equals(fresh[name].table), name
+    with pytest.raises(NothingFoundError, match="no events from 2020-02-02"):
+        run_measures(data, ["presence"], first=FIRST + timedelta(5), last=FIRST + timedelta(6))
+
+
+def test_one_stray_time_stamp_of_1980_does_no_harm(tmp_path: Path, events: list) -> None:
+    stray = (7, kst("1980-01-06T00:00:00"), 0)
+    data = write_dataset(tmp_path, [stray, *(e for e in events if e[1].date() <= FIRST + timedelta(2))], cell_zones=zones_of_cells(12, 5))
+    found = run_measures(data, ["presence", "od", "home"])
+    assert found["presence"].computed_days < 12
+    assert found["presence"].table.slice(0, 1).to_pylist()[0]["day"] == date(1980, 1, 6)
+
+
+def test_processes_do_not_take_each_others_days_away(tmp_path: Path, events: list) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from oneteam.telecom.measure import MeasureSettings
+
+    data = with_days(tmp_path, events, range(4))
+    settings = [MeasureSettings(min_stay_s=s) for s in (1_200, 1_800, 1_200, 1_800)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            answers = list(pool.map(lambda cfg: run_measures(data, ["od"], settings=cfg)["od"].table, settings))
+            assert answers[0].equals(answers[2])
+            assert answers[1].equals(answers[3])
+    assert {run_measures(data, ["od"], settings=cfg)["od"].computed_days for cfg in settings} == {0}
+
+
+def test_homes_rest_on_the_whole_month_whatever_is_asked(tmp_path: Path, events: list) -> None:
+    data = with_days(tmp_path, events, range(12))
+    whole = run_measures(data, ["trips", "home"], keep=False)
+    day = FIRST + timedelta(7)
+    for keep in (True, False):
+        part = run_measures(data, ["trips", "home"], first=day, last=day, keep=keep)
+        assert part["trips"].table.to_pylist() == [row for row in whole["trips"].table.to_pylist() if row["day"] == day]
+        assert part["home"].table.to_pylist() == [row for row in whole["home"].table.to_pylist() if row["month"] == "2020-02"]
+
+
+def test_many_cells_and_not_one_trip(tmp_path: Path) -> None:
+    """The sparse path with nothing in it."""
+    start = kst("2020-01-30T12:00:00")
+    data = write_dataset(tmp_path, [(c, start + timedelta(days=c % 5), c) for c in range(3_200)])
+    found = run_measures(data, ["od", "presence", "home"], keep=False)
+    assert found["od"].table.num_rows == 0
+    assert found["presence"].table.num_rows == 3_200
+
+
+def test_a_dataset_of_roamers_only(tmp_path: Path) -> None:
+    at = kst("2020-01-30T12:00:00")
+    data = write_dataset(tmp_path, [], inbound=[(1, at, 0, "JP"), (2, at, 0, "JP")], outbound=[(5, at, 540, "JP")])
+    table = run_measures(data, ["inbound_roamers"])["inbound_roamers"].table
+    assert table.select(["country", "value", "active"]).to_pylist() == [{"country": "JP", "value": 2, "active": None}]
+    assert run_measures(data, ["days_abroad"])["days_abroad"].table["value"].to_pylist() == [1]
+    with pytest.raises(NothingFoundError):
+        run_measures(data, ["presence"])

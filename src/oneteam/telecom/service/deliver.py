@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from oneteam.core.errors import UnknownValueError
 from oneteam.store.tables import write_parquet
 from oneteam.telecom.footprint import spread_by_footprint
 from oneteam.telecom.measure import Measure
-from oneteam.telecom.service.measure import Answer, write_table
+from oneteam.telecom.service.measure import Answer, check_suffix, write_table
 from oneteam.telecom.service.read_result import read_result
 from oneteam.telecom.service.source import Source
 from oneteam.telecom.weighting import apply_weights
@@ -72,8 +73,12 @@ def _by_footprint(data: Path, each: Finished) -> Finished:
         raise UnknownValueError(f"--footprint: {data} has no zones", hint="Ingest with --zones.")
     index = {cell_id: cell for cell, cell_id in zip(cells["cell"].to_pylist(), cells["cell_id"].to_pylist(), strict=True)}
     by_cell = each.table.append_column("cell", pa.array([index.get(z, -1) for z in each.table["zone"].to_pylist()], pa.int32()))
-    by_cell = by_cell.drop_columns(["zone", "active", "share"])
-    spread = spread_by_footprint(by_cell, cell_zones, ("value", "subscribers"))
+    times = [name for name in ("day", "hour", "month") if name in by_cell.column_names]
+    active = by_cell.group_by(times).aggregate([("active", "max")]).rename_columns([*times, "active"])
+    spread = spread_by_footprint(by_cell.drop_columns(["zone", "active", "share"]), cell_zones, ("value", "subscribers"))
+    order = [(name, "ascending") for name in spread.column_names if name not in {"value", "subscribers"}]
+    spread = spread.join(active, times, join_type="left outer").sort_by(order).combine_chunks()
+    spread = spread.append_column("share", pc.divide(spread["subscribers"], spread["active"].cast(pa.float64())))
     zone = spread["zone"].combine_chunks()
     codes = zones["code"].combine_chunks().take(pc.if_else(pc.less(zone, 0), None, zone))
     table = spread.set_column(spread.column_names.index("zone"), "zone", codes)
@@ -88,6 +93,20 @@ def _weighted(each: Finished, weights: pa.Table) -> pa.Table:
     raise UnknownValueError(f"--weights: {each.measure.name} has no zone to weight by")
 
 
+def check_target(out: Path | None, names: Sequence[str]) -> None:
+    """Refuse a name that cannot be written before anything is computed.
+
+    Raises:
+        UnknownValueError: a file for several measures, or a suffix that is none of a table.
+    """
+    if out is None or (not out.suffix and not out.is_file()):
+        return
+    if len(set(names)) > 1 and not out.is_dir():
+        raise UnknownValueError(f"--out {out}: several measures need a folder, not a file")
+    if len(set(names)) == 1:
+        check_suffix(out)
+
+
 def deliver(finished: Mapping[str, Finished], out: Path | None, contributions: Path | None) -> dict[str, Path]:
     """Write tables and contributions; where each table went."""
     written: dict[str, Path] = {}
@@ -98,5 +117,7 @@ def deliver(finished: Mapping[str, Finished], out: Path | None, contributions: P
             write_table(path, each.table, each.answer.about)
             written[name] = path
         if contributions is not None and each.answer.contributions is not None:
-            write_parquet(contributions / f"{name}.parquet", each.answer.contributions, metadata=each.answer.about)
+            contributions.mkdir(mode=0o700, parents=True, exist_ok=True)
+            about = {**each.answer.about, "zones": json.dumps(each.answer.codes)}
+            write_parquet(contributions / f"{name}.parquet", each.answer.contributions, metadata=about)
     return written

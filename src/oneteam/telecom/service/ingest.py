@@ -30,7 +30,7 @@ from oneteam.telecom.mcc import countries_by_mcc
 from oneteam.telecom.order import MAX_GAP_S, gap_quantiles, unpack_keys
 from oneteam.telecom.quality import QUARANTINE, DayReport, IngestReport, SourceReport, iso_day
 from oneteam.telecom.schemas import DELTA, SUBSCRIBERS, TIMESTAMP, ZONES
-from oneteam.telecom.service.geography import load_cell_zones, load_zones
+from oneteam.telecom.service.geography import load_cell_zones, load_zones, notes_of
 from oneteam.telecom.service.read import BadRows, Source, batches, find_files, fingerprint, gather, in_order, inspect, read_whole
 from oneteam.telecom.service.spill import (
     SCHEMA,
@@ -219,12 +219,18 @@ def ingest(sources: Sequence[Path], out: Path, settings: IngestSettings, progres
     zones = None if settings.zones is None else load_zones(settings.zones, settings.shapes)
     while True:
         try:
-            return _Ingestion(out, settings, zones, progress).run([s for s in checked if s.path not in refused], refused)
+            report = _Ingestion(out, settings, zones, progress).run([s for s in checked if s.path not in refused], refused)
+            return report if zones is None else report.model_copy(update={"notes": notes_of(zones)})
         except _SourceError as err:
             if not settings.keep_going:
                 raise err.error from err
             # Rows of the broken file are already mixed with others: start again without it.
             refused[err.path] = err.error
+
+
+def _is_own(path: Path, dataset: Path) -> bool:
+    """Whether a file is the dataset's own: stored by a transaction, or kept by a measure."""
+    return (is_stored_file(path) and dataset in path.parents) or dataset / "cache" in path.parents
 
 
 def _inspect_all(sources: Sequence[Path], out: Path, settings: IngestSettings, refused: dict[Path, InputError]) -> list[Source]:
@@ -234,7 +240,7 @@ def _inspect_all(sources: Sequence[Path], out: Path, settings: IngestSettings, r
         schema = settings.schema if settings.schema in {"multimno-topology", "flowkit-cells"} else "auto"
         wanted += [(path, schema) for path in find_files([settings.topology])]
     # The dataset's own files are no input, should it lie among the sources.
-    files = {path: schema for path, schema in wanted if not (is_stored_file(path) and own in path.resolve().parents)}
+    files = {path: schema for path, schema in wanted if not _is_own(path.resolve(), own)}
 
     def look(path: Path, schema: str) -> Source | InputError:
         try:

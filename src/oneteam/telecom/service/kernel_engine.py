@@ -14,13 +14,15 @@ import pyarrow as pa
 from oneteam.core.errors import NothingFoundError, UnsupportedMeasureError
 from oneteam.core.progress import Progress, silent
 from oneteam.telecom.inputs import EPOCH, Period, lookup_by_day, month_of
-from oneteam.telecom.kernel import KINDS, Contributions, Frame, Totals, Wanted, run_slice, slice_bounds
+from oneteam.telecom.kernel import DENSE_CELLS, KINDS, Contributions, Frame, Totals, Wanted, run_slice, slice_bounds
 from oneteam.telecom.measure import Measure
 from oneteam.telecom.service.partitions import ROWS_PER_BATCH, batches
 from oneteam.telecom.service.source import ACTIVE, Result, Source, finest_time_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
 
 
 class KernelEngine:
@@ -36,6 +38,10 @@ class KernelEngine:
     def supports(self, measure: Measure) -> bool:
         """The hot path only."""
         return measure.name in self.MEASURES
+
+    def fits(self, measure: Measure, source: Source, period: Period) -> bool:
+        """Whether the tables that can only be dense are small enough."""
+        return measure.name != "time_segments" or len(period.days) * 3 * (source.zone_count() + 1) <= 4 * DENSE_CELLS
 
     def run(
         self,
@@ -57,6 +63,11 @@ class KernelEngine:
             raise UnsupportedMeasureError(f"the kernel has no {', '.join(missing)}", hint="Use --engine auto or duckdb.")
         if missing := sorted(set(contributions) & {"time_segments", "coverage"}):
             raise UnsupportedMeasureError(f"the kernel gives no contributions to {', '.join(missing)}", hint="Use --engine duckdb.")
+        if missing := [measure.name for measure in measures if not self.fits(measure, source, period)]:
+            raise UnsupportedMeasureError(
+                f"{', '.join(missing)} of {len(period.days)} days by {source.zone_count():,} zones is too large for the kernel",
+                hint="Take fewer days at once, or --engine duckdb.",
+            )
         wide = period.with_halo()
         files = source.files("events", wide)
         if not files:
@@ -101,12 +112,20 @@ class KernelEngine:
         return {m.name: _result(m, totals, frame, collected, contributions=m.name in contributions) for m in measures}
 
 
-def summed(rows: Contributions) -> Contributions:
-    """Sum contributions by key; the field ``subscriber`` then holds how many there were."""
+def summed(rows: Contributions, counts: Ints | None = None) -> Contributions:
+    """Sum contributions by key; the field ``subscriber`` then holds how many there were.
+
+    Args:
+        rows: contributions, or sums that this function gave for several batches.
+        counts: how many contributions each row stands for, 1 when None.
+    """
+    if not len(rows.key):
+        return Contributions()
     order = np.argsort(rows.key, kind="stable")
-    key, value = rows.key[order], rows.value[order]
+    key = rows.key[order]
     first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    return Contributions(np.diff(np.append(first, len(key))), key[first], np.add.reduceat(value, first))
+    count = np.diff(np.append(first, len(key))) if counts is None else np.add.reduceat(counts[order], first)
+    return Contributions(count, key[first], np.add.reduceat(rows.value[order], first))
 
 
 def _joined(parts: list[Contributions]) -> Contributions:
@@ -149,7 +168,7 @@ def _result(measure: Measure, totals: Totals, frame: Frame, collected: dict[str,
         value, subscribers = value[key], subscribers[key]
     else:
         # Too large for a dense table: sums by key, of batches, or of all contributions.
-        total = summed(rows) if contributions or not len(rows.key) else _merged(rows)
+        total = summed(rows, None if contributions else rows.subscriber)
         key, value, subscribers = total.key, total.value, total.subscriber
     keys = _keys(measure, key, frame)
     aggregate = pa.table({**keys, "value": value.astype(np.int64), "subscribers": subscribers.astype(np.int64)})
@@ -165,11 +184,3 @@ def _result(measure: Measure, totals: Totals, frame: Frame, collected: dict[str,
     order = np.lexsort((rows.key, rows.subscriber))
     each = pa.table({"subscriber": rows.subscriber[order], **_keys(measure, rows.key[order], frame), "value": rows.value[order]})
     return Result(aggregate, active_table, each)
-
-
-def _merged(sums: Contributions) -> Contributions:
-    """Add up sums that `summed` gave for several batches."""
-    order = np.argsort(sums.key, kind="stable")
-    key = sums.key[order]
-    first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    return Contributions(np.add.reduceat(sums.subscriber[order], first), key[first], np.add.reduceat(sums.value[order], first))

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 import oneteam
-from oneteam.core.errors import UnknownValueError
+from oneteam.core.errors import DatasetCorruptError, FileUnreadableError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
-from oneteam.store.tables import disk_errors, read_parquet, write_atomically, write_parquet
+from oneteam.store.tables import disk_errors, write_atomically, write_parquet
 from oneteam.telecom.catalogue import MEASURES
 from oneteam.telecom.inputs import Period
 from oneteam.telecom.measure import Measure, MeasureSettings
@@ -39,6 +39,7 @@ class Answer:
         measure: what was measured.
         table: as `results.readable` describes.
         contributions: ``subscriber``, integer keys, ``value``; only when asked for; they never leave the carrier.
+        codes: code of each zone index that contributions speak of.
         about: measure, unit, engine, settings, period, versions: written into the file beside the rows.
         computed_days: days whose events were read; the others' results were kept from before.
         seconds: how long it took.
@@ -47,6 +48,7 @@ class Answer:
     measure: Measure
     table: pa.Table
     contributions: pa.Table | None
+    codes: Sequence[str]
     about: dict[str, str]
     computed_days: int
     seconds: float
@@ -101,37 +103,69 @@ def run_measures(
     """
     measures = measures_named(names)
     source = Source.open(data, by_cell=by_cell, settings=settings)
-    whole = source.everything()
-    period = Period(first or whole.first, last or whole.last)
-    if period.first > period.last:
-        raise UnknownValueError(f"the period ends ({period.last}) before it begins ({period.first})")
-    # Days outside the dataset have no results, and asking for them must not change those inside.
-    period = Period(max(period.first, whole.first), min(period.last, whole.last))
+    period, months = _periods(source, measures, first, last)
     began = time.perf_counter()
     wanted = {m.name for m in measures} if contributions else set()
-    if period.first > period.last:
-        raise UnknownValueError(f"no day of the period is in the dataset: {source.days_hint()}")
-
     results: dict[str, Result] = {}
-    computed = dict.fromkeys((m.name for m in measures), len(period.days))
-    if engine == "auto" and keep and not contributions:
-        results, computed = _with_cache(source, measures, period, threads, progress)
-    else:
-        for runner, group in _by_engine(measures, engine, threads, wanted):
-            results |= runner.run(source, group, period, contributions=wanted & {m.name for m in group}, progress=progress)
+    computed: dict[str, int] = {}
+    # Homes rest on whole months, whatever part of a month is asked for; where that is the same period, one pass serves all.
+    by_period: dict[Period, list[Measure]] = defaultdict(list)
+    for measure in measures:
+        by_period[months if measure.is_monthly else period].append(measure)
+    for days, group in by_period.items():
+        if engine == "auto" and keep and not contributions:
+            found, new = _with_cache(source, group, days, threads, progress)
+        else:
+            found, new = {}, dict.fromkeys((m.name for m in group), len(days.days))
+            for runner, some in _by_engine(source, group, days, engine, threads, wanted):
+                found |= runner.run(source, some, days, contributions=wanted & {m.name for m in some}, progress=progress)
+        results |= {name: _within(result, period) for name, result in found.items()}
+        computed |= new
     codes = _codes(source)
     seconds = time.perf_counter() - began
+    used = {m.name: runner.name for runner, some in _by_engine(source, measures, period, engine, threads) for m in some}
     return {
         m.name: Answer(
             m,
             readable(m, results[m.name].aggregate, results[m.name].active, codes),
             results[m.name].contributions,
-            _about(source, m, period, engine if engine != "auto" else f"auto ({_by_engine([m], engine, threads)[0][0].name})"),
+            codes,
+            _about(source, m, period, used[m.name] if engine != "auto" else f"auto ({used[m.name]})"),
             computed[m.name],
             seconds,
         )
         for m in measures
     }
+
+
+def _periods(source: Source, measures: Sequence[Measure], first: date | None, last: date | None) -> tuple[Period, Period]:
+    """The days asked for, and the whole months around them; both as far as the dataset has them."""
+    whole = source.everything()
+    if first is not None and last is not None and first > last:
+        raise UnknownValueError(f"the period ends ({last}) before it begins ({first})")
+    begin, end = max(first or whole.first, whole.first), min(last or whole.last, whole.last)
+    if begin > end:
+        raise NothingFoundError(f"{source.folder}: no day of the period is in the dataset", hint=source.days_hint())
+    period = Period(begin, end)
+    if any("events" in m.needs for m in measures) and not source.files("events", period):
+        raise NothingFoundError(f"{source.folder}: no events from {begin} to {end}", hint=source.days_hint())
+    return period, Period(max(begin.replace(day=1), whole.first), min(_end_of_month(end), whole.last))
+
+
+def _end_of_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(32)).replace(day=1) - timedelta(1)
+
+
+def _within(result: Result, period: Period) -> Result:
+    """The days of a period only, where there are days."""
+
+    def cut(table: pa.Table) -> pa.Table:
+        if "day" not in table.column_names:
+            return table
+        day = table["day"].to_numpy()
+        return table.filter(pa.array((day >= period.days[0]) & (day <= period.days[-1]))).combine_chunks()
+
+    return Result(cut(result.aggregate), cut(result.active), None if result.contributions is None else cut(result.contributions))
 
 
 def _engine(name: EngineName, threads: int | None) -> Engine:
@@ -145,16 +179,27 @@ def _engine(name: EngineName, threads: int | None) -> Engine:
 
 
 def _by_engine(
-    measures: Sequence[Measure], engine: EngineName, threads: int | None, contributions: Collection[str] = ()
+    source: Source,
+    measures: Sequence[Measure],
+    period: Period,
+    engine: EngineName,
+    threads: int | None,
+    contributions: Collection[str] = (),
 ) -> list[tuple[Engine, list[Measure]]]:
     """Which engine runs which measures."""
     if engine != "auto":
         return [(_engine(engine, threads), list(measures))]
     kernel = KernelEngine(threads=threads)
-    # The kernel gives no contributions to these two.
-    fast = [m for m in measures if kernel.supports(m) and not (m.name in contributions and m.name in {"time_segments", "coverage"})]
-    rest = [m for m in measures if m not in fast]
-    pairs: list[tuple[Engine, list[Measure]]] = [(kernel, fast), (DuckDbEngine(threads=threads), rest)]
+
+    def fast(measure: Measure) -> bool:
+        # The kernel gives no contributions to these two.
+        emits = not (measure.name in contributions and measure.name in {"time_segments", "coverage"})
+        return kernel.supports(measure) and kernel.fits(measure, source, period) and emits
+
+    pairs: list[tuple[Engine, list[Measure]]] = [
+        (kernel, [m for m in measures if fast(m)]),
+        (DuckDbEngine(threads=threads), [m for m in measures if not fast(m)]),
+    ]
     return [(runner, group) for runner, group in pairs if group]
 
 
@@ -172,33 +217,51 @@ def _rests_on(measure: Measure) -> list[Item]:
 def _with_cache(
     source: Source, measures: Sequence[Measure], period: Period, threads: int | None, progress: Progress
 ) -> tuple[dict[str, Result], dict[str, int]]:
-    """Compute the missing days of the daily measures, then what rests on them."""
+    """Compute the missing days of the daily measures, then what rests on them; also how many days were computed for each."""
     cache = DailyCache(source)
-    missing = {item: cache.missing(MEASURES[item[0]], item[1], period) for measure in measures for item in _rests_on(measure)}
-    # What lacks the same days is computed together, in one pass where the kernel has it.
-    together: dict[tuple[date, ...], list[Item]] = defaultdict(list)
-    for item, days in missing.items():
-        together[days].append(item)
-    for days, items in together.items():
-        for part in ranges(days):
-            _compute(source, cache, items, part, threads, progress)
+    items = {item for measure in measures for item in _rests_on(measure)}
+    for attempt in range(_ATTEMPTS):
+        missing = {item: cache.missing(MEASURES[item[0]], item[1], period) for item in sorted(items)}
+        # What lacks the same days is computed together, in one pass where the kernel has it.
+        together: dict[tuple[date, ...], list[Item]] = defaultdict(list)
+        for item, days in missing.items():
+            together[days].append(item)
+        for days, group in together.items():
+            for part in ranges(days):
+                _compute(source, cache, group, part, threads, progress)
+        try:
+            results = _from_cache(source, cache, measures, period, threads, progress)
+        except (FileUnreadableError, DatasetCorruptError):
+            # Another process, which sees a newer state of the dataset, has replaced a day meanwhile.
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            break
+    computed = {
+        m.name: len({day for item in _rests_on(m) for day in missing[item]}) if _rests_on(m) else len(period.days) for m in measures
+    }
+    return results, computed
 
+
+_ATTEMPTS = 3
+
+
+def _from_cache(
+    source: Source, cache: DailyCache, measures: Sequence[Measure], period: Period, threads: int | None, progress: Progress
+) -> dict[str, Result]:
     results: dict[str, Result] = {}
-    computed: dict[str, int] = {}
     for measure in measures:
-        items = _rests_on(measure)
-        computed[measure.name] = len({day for item in items for day in missing[item]}) if items else len(period.days)
         if measure.is_daily:
             results[measure.name] = _kept(cache, measure, period)
         else:
-            daily = {name: list(cache.paths(MEASURES[name], kind, period).values()) for name, kind in items}
+            daily = {name: list(cache.paths(MEASURES[name], kind, period).values()) for name, kind in _rests_on(measure)}
             results |= DuckDbEngine(threads=threads).run(source, [measure], period, daily=daily, progress=progress)
-    return results, computed
+    return results
 
 
 def _kept(cache: DailyCache, measure: Measure, period: Period) -> Result:
     """A daily measure from its kept days."""
-    rows = pa.concat_tables([read_parquet(path) for path in cache.paths(measure, "aggregate", period).values()])
+    rows = cache.read(measure, "aggregate", period)
     keys = [name for name in ("day", "hour") if name in rows.column_names]
     active = rows.group_by(keys, use_threads=False).aggregate([("active", "max")]).rename_columns([*keys, "active"])
     return Result(rows.drop_columns(["active"]), active.sort_by([(key, "ascending") for key in keys]), None)
@@ -207,7 +270,7 @@ def _kept(cache: DailyCache, measure: Measure, period: Period) -> Result:
 def _compute(source: Source, cache: DailyCache, items: Sequence[Item], part: Period, threads: int | None, progress: Progress) -> None:
     emitted = {name for name, kind in items if kind == "contributions"}
     measures = measures_named([name for name, _ in items])
-    for runner, group in _by_engine(measures, "auto", threads, emitted):
+    for runner, group in _by_engine(source, measures, part, "auto", threads, emitted):
         found = runner.run(source, group, part, contributions=emitted & {m.name for m in group}, progress=progress)
         for measure in group:
             result = found[measure.name]
@@ -253,12 +316,26 @@ def _about(source: Source, measure: Measure, period: Period, engine: str) -> dic
     }
 
 
+SUFFIXES = (".parquet", ".csv", ".json")
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file that is none of `SUFFIXES`.
+
+    Raises:
+        UnknownValueError: it is not.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UnknownValueError(f"{path}: cannot write '{path.suffix}'; the name must end in .parquet, .csv or .json")
+
+
 def write_table(path: Path, table: pa.Table, about: dict[str, str]) -> None:
     """Write a result by the suffix of its name: ``.parquet`` (with ``about`` as metadata), ``.csv`` or ``.json``.
 
     Raises:
         UnknownValueError: another suffix.
     """
+    check_suffix(path)
     match path.suffix.lower():
         case ".parquet":
             write_parquet(path, table, metadata=about)
@@ -267,8 +344,6 @@ def write_table(path: Path, table: pa.Table, about: dict[str, str]) -> None:
             pa_csv.write_csv(table, sink)
             with disk_errors(path.name):
                 write_atomically(path, sink.getvalue().to_pybytes())
-        case ".json":
+        case _:
             body = {"about": about, "rows": table.to_pylist()}
             write_atomically(path, json.dumps(body, default=str, ensure_ascii=False).encode())
-        case other:
-            raise UnknownValueError(f"{path}: cannot write '{other}'; the name must end in .parquet, .csv or .json")

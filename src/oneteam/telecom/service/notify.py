@@ -303,7 +303,7 @@ def _write(out: Path, rows: pa.Table) -> None:
     if out.suffix.lower() == ".parquet":
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink)
-        write_atomically(out, sink.getvalue().to_pybytes())
+        write_atomically(out, sink.getvalue().to_pybytes(), mode=0o600)
         return
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -315,4 +315,4 @@ def _write(out: Path, rows: pa.Table) -> None:
         for column in rows.columns
     ]
     writer.writerows(zip(*(column.to_pylist() for column in shown), strict=True))
-    write_atomically(out, text.getvalue().encode())
+    write_atomically(out, text.getvalue().encode(), mode=0o600)

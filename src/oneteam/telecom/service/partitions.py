@@ -48,6 +48,10 @@ class DayFile:
         self._next = 0
         self._rest: Columns = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int32))
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def take_below(self, bound: int | None) -> Columns:
         """The rows, not yet taken, of subscribers below ``bound`` (None: all)."""
         wanted: list[int] = []
@@ -108,3 +112,5 @@ def batches(paths: Sequence[Path], version: NDArray[np.int64], rows_per_batch: i
             if following is not ...:
                 coming = ahead.submit(load, following)
             yield batch
+    for file in files:
+        file.close()

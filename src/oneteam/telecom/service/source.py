@@ -58,12 +58,12 @@ class Source:
         return {day: self.folder / entries[day].path for day in sorted(entries) if first <= day <= last}
 
     def everything(self) -> Period:
-        """From the first to the last local day with events.
+        """From the first to the last local day with events, own, inbound or outbound.
 
         Raises:
             NothingFoundError: there are none.
         """
-        days = self.manifest.days()
+        days = sorted({day for table in ("events", "inbound", "outbound") for day in self.manifest.days(table)})
         if not days:
             raise NothingFoundError(f"{self.folder}: no events in this dataset", hint=self.days_hint())
         return Period(date.fromisoformat(days[0]), date.fromisoformat(days[-1]))

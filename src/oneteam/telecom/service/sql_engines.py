@@ -21,6 +21,7 @@ from oneteam.core.progress import Progress, silent
 from oneteam.telecom import presence
 from oneteam.telecom.inputs import Period, build_inputs, calendar_of, has_moving_cells
 from oneteam.telecom.measure import Inputs, Measure, aggregate, define
+from oneteam.telecom.schemas import EVENTS
 from oneteam.telecom.service.source import ACTIVE, Result, Source, finest_time_key, normalised
 
 if TYPE_CHECKING:
@@ -146,6 +147,9 @@ DUCKDB_SECONDS = "epoch_us(timestamp) // 1000000"
 SPARK_SECONDS = "unix_micros(timestamp) div 1000000"
 
 
+NO_EVENTS = pa.schema([*EVENTS, pa.field("t", pa.int64())]).empty_table()
+
+
 def bind(
     view: Callable[[str, list[str]], ir.Table | None],
     create: Callable[[str, pa.Table], ir.Table],
@@ -156,7 +160,8 @@ def bind(
     """Make `Inputs` from an engine's way to view files and to hold small tables."""
     events = view("events", ["subscriber", "timestamp", "cell", f"{seconds} AS t"])
     if events is None:
-        raise NothingFoundError(f"{source.folder}: no events from {period.first} to {period.last}", hint=source.days_hint())
+        # A dataset of roamers only: nobody is active at home.
+        events = create("no_events", NO_EVENTS)
     inbound = view("inbound", ["subscriber", "timestamp", "cell", f"{seconds} AS t", "country"])
     outbound = view("outbound", ["subscriber", "timestamp", f"{seconds} AS t", "utc_offset_min", "country"])
     lookup = source.lookup()

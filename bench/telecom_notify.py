@@ -14,9 +14,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from oneteam.telecom.covering import Topology
-from oneteam.telecom.notices import exposed_of, sightings, visits_on
-from oneteam.telecom.visits import Visits
+from oneteam.telecom.notices.covering import Topology
+from oneteam.telecom.notices.sightings import exposed_of, sightings, visits_on
+from oneteam.telecom.notices.visits import Visits
 
 DAY_US = 86_400_000_000
 ROUNDS = 3

@@ -42,7 +42,7 @@ def digest(tables: dict) -> dict[str, str]:
 
 def child(engine: str, data: Path) -> dict:
     """Run one engine and measure it."""
-    from oneteam.telecom.catalogue import MEASURES as CATALOGUE
+    from oneteam.telecom.measures.catalogue import MEASURES as CATALOGUE
     from oneteam.telecom.service.kernel_engine import KernelEngine
     from oneteam.telecom.service.source import Source
     from oneteam.telecom.service.sql_engines import DuckDbEngine, SparkEngine

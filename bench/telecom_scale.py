@@ -22,7 +22,7 @@ def once(data: Path) -> dict:
     """Home, od and presence in a process of its own, twice: the first run also warms the disk cache."""
     program = (
         "import json, resource, sys, time; from pathlib import Path;"
-        "from oneteam.telecom.catalogue import MEASURES; from oneteam.telecom.service.kernel_engine import KernelEngine;"
+        "from oneteam.telecom.measures.catalogue import MEASURES; from oneteam.telecom.service.kernel_engine import KernelEngine;"
         "from oneteam.telecom.service.source import Source;"
         "source = Source.open(Path(sys.argv[1])); wanted = [MEASURES[n] for n in ('home', 'od', 'presence')]; seconds = [];\n"
         "for _ in range(2):\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from oneteam.telecom.catalogue import MEASURES
-from oneteam.telecom.inputs import Period
-from oneteam.telecom.kernel import DENSE_CELLS
+from oneteam.telecom.measures.catalogue import MEASURES
+from oneteam.telecom.measures.inputs import Period
+from oneteam.telecom.measures.kernel import DENSE_CELLS
 from oneteam.telecom.service import kernel_engine
 from oneteam.telecom.service.kernel_engine import KernelEngine
 from oneteam.telecom.service.source import Result, Source
@@ -89,7 +89,7 @@ def test_the_kernel_agrees_when_tables_are_too_large_to_be_dense(
     edge: Source, expected: dict[str, Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert DENSE_CELLS > 1_000_000
-    monkeypatch.setattr("oneteam.telecom.kernel.DENSE_CELLS", 100)
+    monkeypatch.setattr("oneteam.telecom.measures.kernel.DENSE_CELLS", 100)
     measures = [MEASURES[name] for name in ("presence", "od", "home", "night_dwell", "time_segments")]
     for wanted in ((), EMITTED):
         found = KernelEngine(rows_per_batch=50).run(edge, measures, PERIOD, contributions=wanted)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from oneteam.telecom.clean import Verdict
-from oneteam.telecom.mapping import BUILT_IN, Constants, Mapping
-from oneteam.telecom.quality import QUARANTINE
+from oneteam.telecom.ingestion.clean import Verdict
+from oneteam.telecom.ingestion.mapping import BUILT_IN, Constants, Mapping
+from oneteam.telecom.ingestion.quality import QUARANTINE
 from oneteam.telecom.service.ingest import IngestSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own-events.md"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from oneteam.core import errors
-from oneteam.telecom.catalogue import MEASURES
+from oneteam.telecom.measures.catalogue import MEASURES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from oneteam.telecom.measure import MeasureSettings
+from oneteam.telecom.measures.measure import MeasureSettings
 
 
 @dataclass

@@ -16,11 +16,11 @@ from oneteam.store.tables import read_manifest
 from oneteam.synth.country import make_country
 from oneteam.synth.settings import CountrySettings, parse_carriers
 from oneteam.telecom.dataset import TelecomManifest
-from oneteam.telecom.deduplication import deduplication_factor, estimate_multi_sim
+from oneteam.telecom.population.deduplication import deduplication_factor, estimate_multi_sim
+from oneteam.telecom.population.weighting import weights_to_census
 from oneteam.telecom.service.geography import load_zones
 from oneteam.telecom.service.ingest import IngestSettings, ingest
 from oneteam.telecom.service.measure import Answer, run_measures
-from oneteam.telecom.weighting import weights_to_census
 
 pytestmark = pytest.mark.slow
 CARRIERS = ("skylark", "horizon", "bluewave")

@@ -156,7 +156,7 @@ def measure(
     """
     from oneteam.cli.render import print_json, print_table, progress_bar, say
     from oneteam.core.errors import UnknownValueError
-    from oneteam.telecom.measure import MeasureSettings
+    from oneteam.telecom.measures.measure import MeasureSettings
     from oneteam.telecom.service.deliver import check_target, deliver, finish
     from oneteam.telecom.service.measure import ENGINES, run_measures
 

@@ -17,7 +17,7 @@ class TelecomPart:
 
     def measures(self) -> Mapping[str, MeasureInfo]:
         """The measures of the catalogue."""
-        from oneteam.telecom.catalogue import MEASURES  # noqa: PLC0415 - listing parts must not import a data engine
+        from oneteam.telecom.measures.catalogue import MEASURES  # noqa: PLC0415 - listing parts must not import a data engine
 
         return {
             name: MeasureInfo(name, tuple(key.name for key in m.keys), m.unit, {"en": m.title_en, "ko": m.title_ko})

@@ -11,7 +11,7 @@ import pytest
 
 from oneteam.core.errors import DatasetCorruptError, FileUnreadableError, NothingFoundError, UnknownValueError, UnsupportedMeasureError
 from oneteam.store.tables import metadata_of
-from oneteam.telecom.catalogue import MEASURES
+from oneteam.telecom.measures.catalogue import MEASURES
 from oneteam.telecom.service.measure import run_measures, write_table
 from tests.telecom.datasets import kst, random_events, write_dataset, zones_of_cells
 
@@ -72,7 +72,7 @@ def test_the_cache_holds_one_file_a_day_and_can_be_deleted(tmp_path: Path, event
 
 
 def test_other_settings_are_other_results(tmp_path: Path, events: list) -> None:
-    from oneteam.telecom.measure import MeasureSettings
+    from oneteam.telecom.measures.measure import MeasureSettings
 
     data = with_days(tmp_path, events, range(4))
     run_measures(data, ["od"])
@@ -169,7 +169,7 @@ def test_one_stray_time_stamp_of_1980_does_no_harm(tmp_path: Path, events: list)
 def test_processes_do_not_take_each_others_days_away(tmp_path: Path, events: list) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from oneteam.telecom.measure import MeasureSettings
+    from oneteam.telecom.measures.measure import MeasureSettings
 
     data = with_days(tmp_path, events, range(4))
     settings = [MeasureSettings(min_stay_s=s) for s in (1_200, 1_800, 1_200, 1_800)]

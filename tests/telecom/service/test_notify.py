@@ -13,9 +13,9 @@ import pytest
 
 from oneteam.core.errors import DatasetCorruptError, NothingFoundError, UnknownValueError
 from oneteam.store.tables import Transaction
-from oneteam.telecom.countries import country_code
 from oneteam.telecom.dataset import TelecomManifest
-from oneteam.telecom.notices import notified_contributions
+from oneteam.telecom.notices.countries import country_code
+from oneteam.telecom.notices.sightings import notified_contributions
 from oneteam.telecom.schemas import SUBSCRIBERS
 from oneteam.telecom.service.notify import find_exposed, find_travellers, notify_exposed, notify_travellers
 from tests.telecom.datasets import kst, write_dataset

@@ -52,7 +52,7 @@ def result(tmp_path, table, name="presence.parquet", about=ABOUT):
 
 def captured(monkeypatch, name):
     """What is handed to a drawing function."""
-    from oneteam.telecom import charts, maps
+    from oneteam.telecom.drawing import charts, maps
 
     module = maps if hasattr(maps, name) else charts
     calls, draw = [], getattr(module, name)
@@ -158,7 +158,7 @@ def test_zones_of_the_dataset(tmp_path, zones):
 
 
 def test_a_title_that_cannot_be_set_gives_way(tmp_path, zones, monkeypatch):
-    from oneteam.telecom import lettering
+    from oneteam.telecom.drawing import lettering
 
     monkeypatch.setattr(lettering.font_manager, "get_font_names", lambda: ["DejaVu Sans"])
     summary = plot(result(tmp_path, PRESENCE), tmp_path / "m.png", zones=zones, title="체류", lang="ko")

@@ -18,8 +18,8 @@ from typing import Final, Literal
 import pyarrow as pa
 
 from oneteam.store.tables import read_parquet, write_parquet
-from oneteam.telecom.inputs import EPOCH, Period
-from oneteam.telecom.measure import HALO_DAYS, Measure
+from oneteam.telecom.measures.inputs import EPOCH, Period
+from oneteam.telecom.measures.measure import HALO_DAYS, Measure
 from oneteam.telecom.service.source import Source
 
 EDITION: Final = 2

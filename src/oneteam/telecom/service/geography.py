@@ -158,7 +158,7 @@ def load_cell_zones(path: Path, cells: pa.Table, zones: pa.Table) -> pa.Table:
 def load_crosswalk(path: Path) -> pa.Table:
     """A crosswalk between two editions of zone codes, in the schema `CROSSWALK`.
 
-    CSV columns: ``from_code``, ``to_code`` and optionally ``weight`` (1 when absent). `oneteam.telecom.crosswalk.recode` checks the sums.
+    CSV columns: ``from_code``, ``to_code`` and optionally ``weight`` (1 when absent). `crosswalk.recode` checks the sums.
 
     Raises:
         MissingColumnError, WrongTypeError, UnknownValueError: as in `load_zones`.

@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 from oneteam.core.errors import InputError, MappingError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
 from oneteam.store.tables import ParquetWriter, Transaction, is_stored_file, read_parquet
-from oneteam.telecom.cells import CellRegistry, clean_topology, same_table
-from oneteam.telecom.clean import Judged, KnownCells, Prepared, Rules, Target, Verdict, judge, prepare
 from oneteam.telecom.dataset import SourceRecord, TelecomManifest
-from oneteam.telecom.footprint import resolve_cells
-from oneteam.telecom.mapping import BUILT_IN, Mapping, load_mapping, zone_of
-from oneteam.telecom.mcc import countries_by_mcc
-from oneteam.telecom.order import MAX_GAP_S, gap_quantiles, unpack_keys
-from oneteam.telecom.quality import QUARANTINE, DayReport, IngestReport, SourceReport, iso_day
+from oneteam.telecom.ingestion.cells import CellRegistry, clean_topology, same_table
+from oneteam.telecom.ingestion.clean import Judged, KnownCells, Prepared, Rules, Target, Verdict, judge, prepare
+from oneteam.telecom.ingestion.mapping import BUILT_IN, Mapping, load_mapping, zone_of
+from oneteam.telecom.ingestion.mcc import countries_by_mcc
+from oneteam.telecom.ingestion.order import MAX_GAP_S, gap_quantiles, unpack_keys
+from oneteam.telecom.ingestion.quality import QUARANTINE, DayReport, IngestReport, SourceReport, iso_day
+from oneteam.telecom.ingestion.subscribers import SubscriberSet
+from oneteam.telecom.ingestion.timestamps import NO_OFFSET, offset_table, utc_offsets_min
+from oneteam.telecom.places.footprint import resolve_cells
 from oneteam.telecom.schemas import DELTA, SUBSCRIBERS, TIMESTAMP, ZONES
 from oneteam.telecom.service.geography import load_cell_zones, load_zones, notes_of
 from oneteam.telecom.service.read import BadRows, Source, batches, find_files, fingerprint, gather, in_order, inspect, read_whole
@@ -44,8 +46,6 @@ from oneteam.telecom.service.spill import (
     outbound_extra,
     stored_rows,
 )
-from oneteam.telecom.subscribers import SubscriberSet
-from oneteam.telecom.timestamps import NO_OFFSET, offset_table, utc_offsets_min
 
 WORKERS: Final = 2
 _EPOCH: Final = date(1970, 1, 1)
@@ -59,7 +59,7 @@ class IngestSettings:
     """How to read a carrier's files.
 
     Args:
-        schema: "auto", a name in `oneteam.telecom.mapping.BUILT_IN`, or the path of a mapping file.
+        schema: "auto", a name in `oneteam.telecom.ingestion.mapping.BUILT_IN`, or the path of a mapping file.
         timezone: zone of the local day.
         naive_timezone: zone of time stamps without UTC offset; None refuses them.
         mcc: own mobile country code.

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from oneteam.core.errors import UnknownValueError
 from oneteam.store.tables import read_manifest, read_parquet
-from oneteam.telecom.crosswalk import recode
 from oneteam.telecom.dataset import SourceRecord, TelecomManifest
+from oneteam.telecom.places.crosswalk import recode
 from oneteam.telecom.service.geography import load_crosswalk
 from oneteam.telecom.service.measure import write_table
 from oneteam.telecom.service.read_result import read_result

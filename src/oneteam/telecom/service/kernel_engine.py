@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from oneteam.core.errors import NothingFoundError, UnsupportedMeasureError
 from oneteam.core.progress import Progress, silent
-from oneteam.telecom.inputs import EPOCH, Period, lookup_by_day, month_of
-from oneteam.telecom.kernel import DENSE_CELLS, KINDS, Contributions, Frame, Totals, Wanted, run_slice, slice_bounds
-from oneteam.telecom.measure import Measure
+from oneteam.telecom.measures.inputs import EPOCH, Period, lookup_by_day, month_of
+from oneteam.telecom.measures.kernel import DENSE_CELLS, KINDS, Contributions, Frame, Totals, Wanted, run_slice, slice_bounds
+from oneteam.telecom.measures.measure import Measure
 from oneteam.telecom.service.partitions import ROWS_PER_BATCH, batches
 from oneteam.telecom.service.source import ACTIVE, Result, Source, finest_time_key
 

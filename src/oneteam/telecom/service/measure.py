@@ -18,10 +18,10 @@ import oneteam
 from oneteam.core.errors import DatasetCorruptError, FileUnreadableError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
 from oneteam.store.tables import disk_errors, write_atomically, write_parquet
-from oneteam.telecom.catalogue import MEASURES
-from oneteam.telecom.inputs import Period
-from oneteam.telecom.measure import Measure, MeasureSettings
-from oneteam.telecom.results import readable
+from oneteam.telecom.measures.catalogue import MEASURES
+from oneteam.telecom.measures.inputs import Period
+from oneteam.telecom.measures.measure import Measure, MeasureSettings
+from oneteam.telecom.measures.results import readable
 from oneteam.telecom.service.cache import DailyCache, Kind, ranges
 from oneteam.telecom.service.kernel_engine import KernelEngine
 from oneteam.telecom.service.source import Engine, Result, Source

@@ -2,7 +2,7 @@
 
 The list is the only place where a subscriber's pseudonym is written, in a file that its owner alone may read. Nothing else here shows,
 logs or raises one. Whoever else wants to know *how many* asks the privacy gate, which bounds and sums
-`oneteam.telecom.notices.notified_contributions`.
+`oneteam.telecom.notices.sightings.notified_contributions`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from oneteam.core.errors import DatasetCorruptError, NothingFoundError, UnknownV
 from oneteam.core.progress import Progress, silent
 from oneteam.store.rows import read_rows
 from oneteam.store.tables import read_manifest, read_parquet, write_atomically
-from oneteam.telecom.countries import country_code
-from oneteam.telecom.covering import topology_of
 from oneteam.telecom.dataset import TelecomManifest
-from oneteam.telecom.notices import exposed_of, need_located, sightings, visits_on
-from oneteam.telecom.visits import visits_of
+from oneteam.telecom.notices.countries import country_code
+from oneteam.telecom.notices.covering import topology_of
+from oneteam.telecom.notices.sightings import exposed_of, need_located, sightings, visits_on
+from oneteam.telecom.notices.visits import visits_of
 
 _BATCH_ROWS: Final = 1 << 20
 _DAY_ZERO: Final = date(1970, 1, 1)
@@ -183,17 +183,17 @@ def notify_travellers(
 
 
 def find_exposed(data: Path, visits: Path, min_dwell_s: int = 0, linger_s: int = 0, progress: Progress = silent) -> tuple[pa.Table, int]:
-    """Own subscribers who were at published places; see `oneteam.telecom.notices` for what counts.
+    """Own subscribers who were at published places; see `oneteam.telecom.notices.sightings` for what counts.
 
     Args:
         data: the dataset.
-        visits: CSV with ``start``, ``end`` and a place, see `oneteam.telecom.visits.visits_of`.
+        visits: CSV with ``start``, ``end`` and a place, see `oneteam.telecom.notices.visits.visits_of`.
         min_dwell_s: shortest time between a subscriber's first and last event within one visit [s]; 0 = one event is enough.
         linger_s: how long a place counts after the visit's end [s].
         progress: told of each day read.
 
     Returns:
-        the table of `oneteam.telecom.notices.exposed_of`, and the number of days read.
+        the table of `oneteam.telecom.notices.sightings.exposed_of`, and the number of days read.
 
     Raises:
         InputError: a visits file that cannot be used; the row and column are named.

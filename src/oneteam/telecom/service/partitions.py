@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oneteam.core.errors import FileUnreadableError
-from oneteam.telecom.kernel import Batch
+from oneteam.telecom.measures.kernel import Batch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

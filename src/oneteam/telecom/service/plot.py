@@ -19,18 +19,18 @@ import pyarrow.compute as pc
 from oneteam.core.errors import MissingExtraError, NothingFoundError, UnknownValueError
 from oneteam.store.rows import some
 from oneteam.store.tables import read_manifest, read_parquet, write_atomically
-from oneteam.telecom.catalogue import MEASURES
 from oneteam.telecom.dataset import TelecomManifest
+from oneteam.telecom.measures.catalogue import MEASURES
 from oneteam.telecom.service.geography import load_zones
 from oneteam.telecom.service.read_result import read_result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from oneteam.telecom.canvas import Caption
-    from oneteam.telecom.lettering import Lettering
-    from oneteam.telecom.map_zones import MapZones
-    from oneteam.telecom.slices import Slice
+    from oneteam.telecom.drawing.canvas import Caption
+    from oneteam.telecom.drawing.lettering import Lettering
+    from oneteam.telecom.drawing.map_zones import MapZones
+    from oneteam.telecom.drawing.slices import Slice
 
 Kind = Literal["auto", "map", "flows", "line", "bars"]
 Per = Literal["none", "population", "area"]
@@ -123,8 +123,8 @@ def plot(
     """
     _insist_on_matplotlib()
     _check_options(out, {"per": (per, Per), "lang": (lang, Language), "kind": (kind, Kind), "scale": (scale, Scale)}, top, hour)
-    from oneteam.telecom.lettering import Lettering
-    from oneteam.telecom.slices import choose
+    from oneteam.telecom.drawing.lettering import Lettering
+    from oneteam.telecom.drawing.slices import choose
 
     table, about = read_result(result)
     chosen = choose(table, column=column, day=day, hour=hour, where=where)
@@ -137,7 +137,7 @@ def plot(
     elif kind == "bars":
         drawing = _bars(chosen, caption, lettering)
     else:
-        from oneteam.telecom.map_zones import MapZones
+        from oneteam.telecom.drawing.map_zones import MapZones
 
         places = MapZones.of(_zones(data, zones, shapes))
         drawing = (
@@ -149,7 +149,7 @@ def plot(
 
 
 def _map(chosen: Slice, places: MapZones, caption: Caption, lettering: Lettering, per: Per, scale: Scale) -> _Drawing:
-    from oneteam.telecom.maps import choropleth
+    from oneteam.telecom.drawing.maps import choropleth
 
     key = next(name for name in ("zone", "home", "destination", "origin") if name in chosen.table.column_names)
     means = chosen.mean_by(key)
@@ -173,8 +173,8 @@ def _map(chosen: Slice, places: MapZones, caption: Caption, lettering: Lettering
 
 
 def _flows(chosen: Slice, places: MapZones, caption: Caption, lettering: Lettering, top: int) -> _Drawing:
-    from oneteam.telecom.lettering import number
-    from oneteam.telecom.maps import Flows, flow_map
+    from oneteam.telecom.drawing.lettering import number
+    from oneteam.telecom.drawing.maps import Flows, flow_map
 
     means = chosen.mean_by("origin", "destination")
     (origin, destination), notes = _indices(means, ("origin", "destination"), places)
@@ -194,8 +194,8 @@ def _flows(chosen: Slice, places: MapZones, caption: Caption, lettering: Letteri
 
 
 def _lines(chosen: Slice, caption: Caption, lettering: Lettering) -> _Drawing:
-    from oneteam.telecom.charts import LINES, line_chart
-    from oneteam.telecom.slices import TIME_KEYS, moments_of
+    from oneteam.telecom.drawing.charts import LINES, line_chart
+    from oneteam.telecom.drawing.slices import TIME_KEYS, moments_of
 
     keys = [key for key in TIME_KEYS if key in chosen.table.column_names]
     if not any(key in keys for key in ("day", "month")):
@@ -221,7 +221,7 @@ def _lines(chosen: Slice, caption: Caption, lettering: Lettering) -> _Drawing:
 
 
 def _bars(chosen: Slice, caption: Caption, lettering: Lettering) -> _Drawing:
-    from oneteam.telecom.charts import bar_chart
+    from oneteam.telecom.drawing.charts import bar_chart
 
     key = next((name for name in ("country", "state") if name in chosen.table.column_names), None)
     if key is None:
@@ -298,7 +298,7 @@ def _caption(
     where: Mapping[str, str] | None,
     lettering: Lettering,
 ) -> Caption:
-    from oneteam.telecom.canvas import Caption
+    from oneteam.telecom.drawing.canvas import Caption
 
     measure = MEASURES.get(about.get("measure", result.stem))
     own = about.get("title") or result.stem.replace("_", " ")

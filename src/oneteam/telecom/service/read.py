@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from oneteam.core.errors import EncodingError, FileUnreadableError, InputError, MissingColumnError, NothingFoundError
 from oneteam.store.tables import sha256_of
-from oneteam.telecom.mapping import Mapping, load_mapping, schema_mapping
+from oneteam.telecom.ingestion.mapping import Mapping, load_mapping, schema_mapping
 
 _SUFFIXES: Final = (".parquet", ".csv", ".csv.gz")
 _CSV_BLOCK: Final = 16 * 1024 * 1024

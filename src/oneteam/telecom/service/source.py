@@ -20,8 +20,8 @@ from oneteam.core.errors import NothingFoundError
 from oneteam.core.progress import Progress
 from oneteam.store.tables import read_manifest, read_parquet
 from oneteam.telecom.dataset import TelecomManifest
-from oneteam.telecom.inputs import Period, zone_lookup
-from oneteam.telecom.measure import Measure, MeasureSettings
+from oneteam.telecom.measures.inputs import Period, zone_lookup
+from oneteam.telecom.measures.measure import Measure, MeasureSettings
 
 ACTIVE = {"hour": ("day", "hour"), "day": ("day",), "month": ("month",)}
 """Keys of the coverage table by the finest time key of a measure."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from oneteam.core.errors import DatasetCorruptError
 from oneteam.store.tables import ParquetWriter, disk_errors
-from oneteam.telecom.clean import Target
-from oneteam.telecom.mcc import COUNTRY_OF_MCC, country_number, country_text
-from oneteam.telecom.order import (
+from oneteam.telecom.ingestion.clean import Target
+from oneteam.telecom.ingestion.mcc import COUNTRY_OF_MCC, country_number, country_text
+from oneteam.telecom.ingestion.order import (
     MAX_GAP_S,
     day_activity,
     day_counts,

@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from oneteam.core.errors import DatasetCorruptError, MissingExtraError, NothingFoundError, OutOfMemoryError
 from oneteam.core.progress import Progress, silent
-from oneteam.telecom import presence
-from oneteam.telecom.inputs import Period, build_inputs, calendar_of, has_moving_cells
-from oneteam.telecom.measure import Inputs, Measure, aggregate, define
+from oneteam.telecom.measures import presence
+from oneteam.telecom.measures.inputs import Period, build_inputs, calendar_of, has_moving_cells
+from oneteam.telecom.measures.measure import Inputs, Measure, aggregate, define
 from oneteam.telecom.schemas import EVENTS
 from oneteam.telecom.service.source import ACTIVE, Result, Source, finest_time_key, normalised
 

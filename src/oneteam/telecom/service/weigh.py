@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from oneteam.core.errors import MissingColumnError, UnknownValueError
+from oneteam.telecom.population.weighting import MarginName, weights_to_census
 from oneteam.telecom.service.geography import load_zones
 from oneteam.telecom.service.measure import write_table
 from oneteam.telecom.service.read_result import read_result
-from oneteam.telecom.weighting import MarginName, weights_to_census
 
 
 def weigh(residents: Path, census: Path, out: Path, *, margin: str, deduplication_factor: float) -> pa.Table:

@@ -1,0 +1,1 @@
+"""From a carrier's files to clean, ordered events."""

@@ -1,0 +1,1 @@
+"""What is counted, defined once; the compiled hot path; readable results."""

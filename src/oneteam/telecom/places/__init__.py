@@ -1,0 +1,1 @@
+"""Which zone a cell serves, and zones in other editions."""

@@ -1,0 +1,1 @@
+"""From subscribers to persons."""

@@ -320,7 +320,7 @@ def test_a_folder_that_holds_something_is_kept(tmp_path):
     one_carrier = SMALL.model_copy(update={"carriers": parse_carriers("only:1"), "days": 1})
     make_country(one_carrier, folder, force=True)
     assert (folder / "mine.txt").read_text() == "keep"
-    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == ["agency", "only", "truth"]
+    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == ["agency", "only", "registers", "truth"]
 
 
 def test_failure_leaves_nothing(tmp_path):

@@ -24,6 +24,8 @@ zones.csv, zones.geojson  zones: code, name, region, people in the simulation, c
                           in order of time within a row group, not by user; foreign mcc = inbound roamer
 <carrier>/network/        topology of the radio network; validity dates are inclusive, a few cells move
 <carrier>/roaming/        own subscribers abroad: local time there with UTC offset, visited PLMN and country
+registers/                each carrier's customer register: user_id and a key of the person that all carriers share (as 연계정보, "linking
+                          information", in Korea); for counting second SIMs exactly
 agency/                   case reports by day of report: by region, by zone of residence, imported
 truth/                    what nobody would know:
   sims.parquet            person, carrier, user_id, home and work zone, whether the person has a second SIM

@@ -103,7 +103,7 @@ def parse_carriers(text: str) -> tuple[Carrier, ...]:
             raise UnknownValueError(f"--carriers: {item.strip()!r} is not a name and a share above 0", hint=hint)
         if not (name.isascii() and name[:1].isalpha() and name.islower() and name.replace("-", "").replace("_", "").isalnum()):
             raise UnknownValueError(f"--carriers: {name!r} must be lower-case letters, digits, '-' or '_', a letter first", hint=hint)
-        if name in names or name in {"agency", "truth"}:
+        if name in names or name in {"agency", "registers", "truth"}:
             raise UnknownValueError(f"--carriers: the name {name!r} is taken", hint=hint)
         names.append(name)
         shares.append(value)

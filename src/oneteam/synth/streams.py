@@ -33,3 +33,4 @@ class Stream(IntEnum):
     REPORT = 23
     OUTBOUND = 24
     SEEDING = 25
+    PERSON_KEY = 26

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from oneteam.stats.random import key_of
 from oneteam.synth.abroad import COUNTRIES, DAILY_HAZARD_PER_PREVALENCE
 from oneteam.synth.build import Country
 from oneteam.synth.events import Block
@@ -17,6 +19,7 @@ from oneteam.synth.mobility_truth import count_pairs
 from oneteam.synth.outbreak import SETTINGS, course
 from oneteam.synth.records import user_ids
 from oneteam.synth.roaming import travel_table
+from oneteam.synth.streams import Stream
 from oneteam.synth.writer import RowGroupWriter, write_truth
 
 FOLDER: Final = "truth"
@@ -33,16 +36,23 @@ SIMS: Final = pa.schema(
         ("multi_sim", pa.bool_()),
     ]
 )
+REGISTERS: Final = "registers"
+REGISTER: Final = pa.schema([("user_id", pa.binary()), ("person_key", pa.binary())])
+"""A carrier's customers. ``person_key`` is the same at every carrier, as the linking information (연계정보) is in Korea."""
+
 OD: Final = pa.schema([("day", pa.date32()), ("origin", TEXT), ("destination", TEXT), ("trips", pa.int64()), ("persons", pa.int64())])
 PRESENCE: Final = pa.schema([("day", pa.date32()), ("hour", pa.int32()), ("zone", TEXT), ("persons", pa.int64())])
 
 
 def write_people(country: Country, folder: Path) -> None:
-    """``sims.parquet``: who holds which subscription; ``home.parquet``: people by zone."""
+    """``sims.parquet``: who holds which subscription; ``home.parquet``: people by zone; and every carrier's customer register."""
     people, zones = country.people, country.zones
     codes, names = pa.array(zones.codes), pa.array([c.name for c in country.carriers])
     zone = people.places.zone
-    with RowGroupWriter(folder / FOLDER / "sims.parquet", SIMS) as writer:
+    seed = np.uint64(country.settings.seed)
+    with ExitStack() as stack:
+        writer = stack.enter_context(RowGroupWriter(folder / FOLDER / "sims.parquet", SIMS))
+        registers = [stack.enter_context(RowGroupWriter(folder / REGISTERS / f"{c.name}.parquet", REGISTER)) for c in country.carriers]
         for first in range(0, people.count, PEOPLE_PER_BATCH):
             person = np.arange(first, min(first + PEOPLE_PER_BATCH, people.count), dtype=np.int64)
             both = np.flatnonzero(people.second[person] >= 0)
@@ -54,12 +64,16 @@ def write_people(country: Country, folder: Path) -> None:
             columns = [
                 pa.array(owner),
                 pa.DictionaryArray.from_arrays(pa.array(carrier), names),
-                binary_ids(user_ids(np.uint64(country.settings.seed), phone)),
+                (ids := binary_ids(user_ids(seed, phone))),
                 pa.DictionaryArray.from_arrays(pa.array(zone[people.home[owner]]), codes),
                 pa.DictionaryArray.from_arrays(pa.array(zone[np.maximum(work, 0)], mask=work < 0), codes),
                 pa.array(people.second[owner] >= 0),
             ]
             writer.write(pa.Table.from_arrays(columns, schema=SIMS))
+            keys = binary_ids(user_ids(np.uint64(key_of(country.settings.seed, Stream.PERSON_KEY)), owner))
+            register = pa.table([ids, keys], schema=REGISTER)
+            for number, own in enumerate(registers):
+                own.write(register.filter(pa.array(carrier == number)))
     persons = np.bincount(zone[people.home], minlength=zones.count)
     write_truth(folder / FOLDER / "home.parquet", pa.table({"zone": codes, "persons": pa.array(persons)}))
 

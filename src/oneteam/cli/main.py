@@ -15,24 +15,17 @@ from oneteam.core.part import installed_parts
 
 app = typer.Typer(
     name="oneteam",
-    help="Organisations act as one team on data that none of them gives away.\n\n서로 데이터를 내주지 않고도 한 팀으로 일합니다.",
+    help=(
+        "Organisations act as one team on data that none of them gives away.\n\n"
+        "서로 데이터를 내주지 않고도 한 팀으로 일합니다.\n\n"
+        "`oneteam --version` shows the version."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # brackets in help are units
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(synth)
-
-
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(f"oneteam {oneteam.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False) -> None:
-    pass
 
 
 @app.command()
@@ -56,6 +49,10 @@ for _part in installed_parts().values():
 
 def main() -> None:
     """Run a command; an error becomes its message, its hint and its exit code."""
+    if sys.argv[1:] == ["--version"]:
+        # As an option of the root command it would make every other command wait for its validator to be built.
+        sys.stdout.write(f"oneteam {oneteam.__version__}\n")
+        sys.exit(0)
     try:
         app()
     except OneteamError as err:

@@ -1,9 +1,13 @@
-"""Time zones: the offsets in force over a period."""
+"""Day numbers, and the UTC offsets in force over a period."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
+
+EPOCH: Final = date(1970, 1, 1)
+"""Day 0 of day numbers."""
 
 
 def utc_offset_changes(timezone: str, first: date, last: date) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from oneteam.core.clock import EPOCH
 from oneteam.core.errors import UnknownValueError, WrongTypeError
 from oneteam.telecom.ingestion.clean import KnownCells, Verdict
 from oneteam.telecom.ingestion.columns import BAD, NULL, OUT, decoded, floats, integers, texts
@@ -19,7 +20,6 @@ from oneteam.telecom.ingestion.mapping import Mapping, zone_of
 from oneteam.telecom.ingestion.order import MAX_CELLS, unit_vectors
 from oneteam.telecom.schemas import CELLS
 
-_EPOCH: Final = date(1970, 1, 1)
 _LONG_AGO: Final = -(2**30)
 _FAR_AHEAD: Final = 2**30
 _BARE: Final = (None,) * 10
@@ -175,7 +175,7 @@ class CellRegistry:
 
 
 def _day(value: date | None, otherwise: int) -> int:
-    return otherwise if value is None else (value - _EPOCH).days
+    return otherwise if value is None else (value - EPOCH).days
 
 
 def _same_but_end(a: Facts, b: Facts) -> bool:

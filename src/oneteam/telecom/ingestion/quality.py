@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import PurePath
 from typing import Final, Literal
 
@@ -11,6 +11,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
 from rich.text import Text
+
+from oneteam.core.clock import EPOCH
 
 QUARANTINE: Final = pa.schema(
     [
@@ -27,8 +29,6 @@ QUARANTINE: Final = pa.schema(
 """Rejected rows: file, number of the row in it from 1 (the header does not count), reason, the field or fact behind it, and the row's
 own values as text (bytes that are not UTF-8 as hex). An impossible speed is found when files have been merged: no file, no row number."""
 
-_EPOCH: Final = date(1970, 1, 1)
-
 
 def iso_day(day: int) -> str:
     """Days since 1970-01-01 as an ISO date.
@@ -36,7 +36,7 @@ def iso_day(day: int) -> str:
     >>> iso_day(18_293)
     '2020-02-01'
     """
-    return (_EPOCH + timedelta(days=day)).isoformat()
+    return (EPOCH + timedelta(days=day)).isoformat()
 
 
 def _short_names(names: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from oneteam.core.clock import utc_offset_changes
+from oneteam.core.clock import EPOCH, utc_offset_changes
 from oneteam.telecom.measures.measure import HALO_DAYS, Inputs, MeasureSettings
 from oneteam.telecom.places.footprint import majority_zone
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from numpy.typing import NDArray
 
-EPOCH = date(1970, 1, 1)
 ALWAYS = (-1_000_000, 1_000_000)
 """Validity of a cell without dates, in days since 1970."""
 

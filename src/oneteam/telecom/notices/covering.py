@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from oneteam.stats.compiled import compiled
 from oneteam.telecom.notices.visits import Codes, Floats, Ints
 from oneteam.telecom.places.antennas import SECTOR_BEAM_WIDTH_DEG, range_from_power
 
@@ -141,7 +141,7 @@ def _on_sphere(latitude: Floats, longitude: Floats) -> Floats:
     return np.column_stack((np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _footprints(
     site_lat: Floats, site_lon: Floats, range_m: Floats, azimuth: Floats, widest_off: Floats, lat: Floats, lon: Floats, radius_m: Floats
 ) -> tuple[Ints, Ints]:

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 
 from oneteam.core.errors import NothingFoundError
+from oneteam.stats.compiled import compiled
 from oneteam.telecom.notices.covering import Topology, covering_cells
 from oneteam.telecom.notices.visits import Codes, Ints, Visits
 
@@ -51,7 +51,7 @@ def watch_of(cell: Codes, start_us: Ints, end_us: Ints, visit: Ints, visits: int
     return Watch(edges, start_us, end_us, _latest(edges, end_us), visit.astype(np.int64), visits)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _latest(edges: Ints, end_us: Ints) -> Ints:
     latest = end_us.copy()
     for row in range(len(edges) - 1):
@@ -124,7 +124,7 @@ def sightings(subscriber: Ints, timestamp_us: Ints, cell: Codes, watch: Watch) -
     return pa.table(dict(zip(("subscriber", "visit", "first_us", "last_us"), columns, strict=True)))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _sightings(
     subscriber: Ints, t: Ints, cell: Codes, edges: Ints, start: Ints, end: Ints, latest: Ints, visit: Ints, visits: int
 ) -> tuple[Ints, Ints, Ints, Ints]:
@@ -197,7 +197,7 @@ def exposed_of(seen: pa.Table, min_dwell_s: int = 0) -> pa.Table:
     return pa.table(dict(zip(("subscriber", "visits", "first_us", "last_us", "minutes"), columns, strict=True)))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _summed(who: Ints, first: Ints, last: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     rows = 0
     for i in range(len(who)):

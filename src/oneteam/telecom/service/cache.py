@@ -17,8 +17,9 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
+from oneteam.core.clock import EPOCH
 from oneteam.store.tables import read_parquet, write_parquet
-from oneteam.telecom.measures.inputs import EPOCH, Period
+from oneteam.telecom.measures.inputs import Period
 from oneteam.telecom.measures.measure import HALO_DAYS, Measure
 from oneteam.telecom.service.source import Source
 

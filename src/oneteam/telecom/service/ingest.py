@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from oneteam.core.clock import EPOCH
 from oneteam.core.errors import InputError, MappingError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
 from oneteam.store.tables import ParquetWriter, Transaction, is_stored_file, read_parquet
@@ -48,7 +49,6 @@ from oneteam.telecom.service.spill import (
 )
 
 WORKERS: Final = 2
-_EPOCH: Final = date(1970, 1, 1)
 _GAP_LEVELS: Final = (0.25, 0.5, 0.75, 0.95)
 _GIVEN: Final = "cell_zones_given"
 """Table that keeps a lookup from cells to zones as the carrier gave it, to be obeyed again when the topology grows."""
@@ -98,7 +98,7 @@ class IngestSettings:
     def rules(self, *, check_cells: bool) -> Rules:
         """What decides about single rows."""
         days = {"first_day": self.from_date, "last_day": self.until_date}
-        given = {name: (day - _EPOCH).days for name, day in days.items() if day is not None}
+        given = {name: (day - EPOCH).days for name, day in days.items() if day is not None}
         return Rules(timezone=self.timezone, naive_timezone=self.naive_timezone, mcc=self.mcc, check_cells=check_cells, **given)
 
     def check(self) -> None:

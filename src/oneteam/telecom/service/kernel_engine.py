@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from oneteam.core.clock import EPOCH
 from oneteam.core.errors import NothingFoundError, UnsupportedMeasureError
 from oneteam.core.progress import Progress, silent
-from oneteam.telecom.measures.inputs import EPOCH, Period, lookup_by_day, month_of
+from oneteam.telecom.measures.inputs import Period, lookup_by_day, month_of
 from oneteam.telecom.measures.kernel import DENSE_CELLS, KINDS, Contributions, Frame, Totals, Wanted, run_slice, slice_bounds
 from oneteam.telecom.measures.measure import Measure
 from oneteam.telecom.service.partitions import ROWS_PER_BATCH, batches

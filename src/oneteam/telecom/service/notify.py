@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from oneteam.core.clock import EPOCH
 from oneteam.core.errors import DatasetCorruptError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
 from oneteam.store.rows import read_rows
@@ -33,7 +34,6 @@ from oneteam.telecom.notices.sightings import exposed_of, need_located, sighting
 from oneteam.telecom.notices.visits import visits_of
 
 _BATCH_ROWS: Final = 1 << 20
-_DAY_ZERO: Final = date(1970, 1, 1)
 INTERNAL_NOTE: Final = "internal, do not share: counts for others go through the privacy gate"
 
 
@@ -132,7 +132,7 @@ def _first_back(data: Path, manifest: TelecomManifest, found: pa.Table, end: dat
             # Rows are sorted by (subscriber, timestamp): the last one of a subscriber tells whether any is late enough.
             position = np.searchsorted(subscriber, who, side="right") - 1
             late = (subscriber[position] == who) & (timestamp[position] >= since) & (position >= 0) & (returned < 0)
-            returned[late] = (date.fromisoformat(day) - _DAY_ZERO).days
+            returned[late] = (date.fromisoformat(day) - EPOCH).days
     return pa.array(returned, pa.int32(), mask=returned < 0).cast(pa.date32())
 
 
@@ -218,7 +218,7 @@ def find_exposed(data: Path, visits: Path, min_dwell_s: int = 0, linger_s: int =
     parts = [pa.schema([(name, pa.int64()) for name in ("subscriber", "visit", "first_us", "last_us")]).empty_table()]
     for done, (day, start_us, end_us) in enumerate(touched):
         progress("joining events with visits", done, len(touched))
-        topology = topology_of(cells, cell_zones, (date.fromisoformat(day) - _DAY_ZERO).days)
+        topology = topology_of(cells, cell_zones, (date.fromisoformat(day) - EPOCH).days)
         need_located(topology, wanted)
         watch = visits_on(wanted, topology, start_us, end_us, linger_s * 1_000_000)
         parts.extend(sightings(*batch, watch) for batch in _batches(data / manifest.tables["events"][day].path))

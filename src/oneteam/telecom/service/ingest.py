@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from oneteam.core.clock import EPOCH
 from oneteam.core.errors import InputError, MappingError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
-from oneteam.store.tables import ParquetWriter, Transaction, is_stored_file, read_parquet
+from oneteam.store.tables import Transaction, is_stored_file, read_parquet
 from oneteam.telecom.dataset import SourceRecord, TelecomManifest
 from oneteam.telecom.ingestion.cells import CellRegistry, clean_topology, same_table
 from oneteam.telecom.ingestion.clean import Judged, KnownCells, Prepared, Rules, Target, Verdict, judge, prepare
-from oneteam.telecom.ingestion.mapping import BUILT_IN, Mapping, load_mapping, zone_of
+from oneteam.telecom.ingestion.mapping import BUILT_IN, load_mapping, zone_of
 from oneteam.telecom.ingestion.mcc import countries_by_mcc
 from oneteam.telecom.ingestion.order import MAX_GAP_S, gap_quantiles, unpack_keys
 from oneteam.telecom.ingestion.quality import QUARANTINE, DayReport, IngestReport, SourceReport, iso_day
@@ -34,7 +34,8 @@ from oneteam.telecom.ingestion.timestamps import NO_OFFSET, offset_table, utc_of
 from oneteam.telecom.places.footprint import resolve_cells
 from oneteam.telecom.schemas import DELTA, SUBSCRIBERS, TIMESTAMP, ZONES
 from oneteam.telecom.service.geography import load_cell_zones, load_zones, notes_of
-from oneteam.telecom.service.read import BadRows, Source, batches, find_files, fingerprint, gather, in_order, inspect, read_whole
+from oneteam.telecom.service.quarantine import Appender, Quarantine, bad_lines, bytes_as_text
+from oneteam.telecom.service.read import Source, batches, find_files, fingerprint, gather, in_order, inspect, read_whole
 from oneteam.telecom.service.spill import (
     SCHEMA,
     TABLE,
@@ -47,6 +48,7 @@ from oneteam.telecom.service.spill import (
     outbound_extra,
     stored_rows,
 )
+from oneteam.telecom.service.tally import Tally, reason_of
 
 WORKERS: Final = 2
 _GAP_LEVELS: Final = (0.25, 0.5, 0.75, 0.95)
@@ -142,60 +144,6 @@ class _SourceError(Exception):
         self.error = error
 
 
-@dataclass
-class _Tally:
-    """Counts for one source."""
-
-    source: Source
-    rows: int = 0
-    accepted: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    repeated: int = 0
-    first: int | None = None
-    last: int | None = None
-    bad: BadRows = field(default_factory=BadRows)
-
-    def count(self, verdict: NDArray[np.uint8], target: NDArray[np.uint8] | None = None) -> None:
-        self.rows += len(verdict)
-        if target is not None and not target.any() and not verdict.any():
-            self.accepted["events"] += len(verdict)
-            return
-        counts = np.bincount(verdict, minlength=1)
-        for code in np.flatnonzero(counts[1:]).tolist():
-            self.rejected[reason_of(Verdict(code + 1))] += int(counts[code + 1])
-        if target is None:
-            self.accepted["cells"] += int(counts[0])
-        elif counts[0]:
-            by_table = np.bincount(target if counts[0] == len(verdict) else target[verdict == 0], minlength=3)
-            for code in np.flatnonzero(by_table).tolist():
-                self.accepted[TABLE[Target(code)]] += int(by_table[code])
-
-    def span(self, first: int, last: int) -> None:
-        self.first = first if self.first is None else min(self.first, first)
-        self.last = last if self.last is None else max(self.last, last)
-
-    def report(self) -> SourceReport:
-        return SourceReport(
-            name=self.source.name,
-            kind=self.source.schema,
-            rows=self.rows,
-            accepted=dict(sorted(self.accepted.items())),
-            rejected=dict(sorted(self.rejected.items())),
-            repeated=self.repeated,
-            first_day=None if self.first is None else iso_day(self.first),
-            last_day=None if self.last is None else iso_day(self.last),
-        )
-
-
-def reason_of(verdict: Verdict) -> str:
-    """A verdict's key in reports: the reason, and the field where one is to blame.
-
-    >>> reason_of(Verdict.NULL_VALUE__USER_ID), reason_of(Verdict.UNKNOWN_CELL)
-    ('null_value:user_id', 'unknown_cell')
-    """
-    return f"{verdict.reason}:{verdict.field}" if verdict.field else verdict.reason
-
-
 def ingest(sources: Sequence[Path], out: Path, settings: IngestSettings, progress: Progress = silent) -> IngestReport:
     """Read a carrier's files into a dataset.
 
@@ -284,8 +232,8 @@ class _Ingestion:
             cells = self.tx.file_of("cells")
             self.cells = CellRegistry(None if cells is None else read_parquet(cells))
             self.partition = f"{self.tx.revision:06d}"
-            self.new_subscribers = _Appender(self.tx, "subscribers", self.partition, SUBSCRIBERS)
-            self.quarantine = _Appender(self.tx, "quarantine", self.partition, QUARANTINE)
+            self.new_subscribers = Appender(self.tx, "subscribers", self.partition, SUBSCRIBERS)
+            self.quarantine = Quarantine(self.tx, self.partition)
             try:
                 days = self._take_in(sources)
             except BaseException:
@@ -340,7 +288,7 @@ class _Ingestion:
     def _read_topology(self, source: Source) -> None:
         if self._is_done(source):
             return
-        tally = _Tally(source)
+        tally = Tally(source)
         try:
             table, tally.bad = read_whole(source)
             topology = clean_topology(table, source.mapping, self.settings.timezone, where=source.name)
@@ -350,7 +298,7 @@ class _Ingestion:
         tally.repeated = self.cells.merge(topology.rows)
         tally.accepted["cells"] -= tally.repeated
         if (bad := topology.verdict != 0).any():
-            self._quarantine_rows(source, table, np.flatnonzero(bad), topology.verdict, 1)
+            self.quarantine.refuse(source, table, np.flatnonzero(bad), topology.verdict, 1)
         self._close_source(tally)
 
     def _load_subscribers(self) -> None:
@@ -366,7 +314,7 @@ class _Ingestion:
         rules = self.settings.rules(check_cells=check)
         known = [source.rows for source in sources]
         self.rows_total = None if None in known else float(sum(rows or 0 for rows in known))
-        tallies = [_Tally(source) for source in sources]
+        tallies = [Tally(source) for source in sources]
         current = 0
         for number, batch in in_order(self._loaders(tallies, rules, self.settings.batch_rows), WORKERS, WORKERS):
             while current < number:
@@ -377,7 +325,7 @@ class _Ingestion:
             self._close_source(tally)
 
     @staticmethod
-    def _loaders(tallies: Sequence[_Tally], rules: Rules, batch_rows: int) -> Iterator[Callable[[], tuple[int, Prepared]]]:
+    def _loaders(tallies: Sequence[Tally], rules: Rules, batch_rows: int) -> Iterator[Callable[[], tuple[int, Prepared]]]:
         def loader(number: int, source: Source, first: int, load: Callable[[], pa.Table]) -> Callable[[], tuple[int, Prepared]]:
             def run() -> tuple[int, Prepared]:
                 try:
@@ -394,14 +342,14 @@ class _Ingestion:
             except InputError as err:
                 raise _SourceError(tally.source.path, err) from err
 
-    def _take(self, tally: _Tally, batch: Prepared, rules: Rules, spill: Spill) -> None:
+    def _take(self, tally: Tally, batch: Prepared, rules: Rules, spill: Spill) -> None:
         """Judge a batch; spill what is accepted, quarantine the rest."""
         codes = self.cells.lookup(batch.cell_ids)
         judged = judge(batch, tally.source.mapping.kind, rules, codes, self.cells.known() if rules.check_cells else KnownCells())
         good = judged.verdict == 0
         tally.count(judged.verdict, judged.target)
         if not good.all():
-            self._quarantine_rows(tally.source, batch.table, np.flatnonzero(~good), judged.verdict, batch.first_row)
+            self.quarantine.refuse(tally.source, batch.table, np.flatnonzero(~good), judged.verdict, batch.first_row)
         if good.any():
             days = judged.day[good]
             tally.span(int(days.min()), int(days.max()))
@@ -453,13 +401,13 @@ class _Ingestion:
             utc_offsets_min(batch.stamp, *offset_table(self.settings.timezone), offsets)
         return outbound_extra(batch.plmn, offsets, country, kind)
 
-    def _close_source(self, tally: _Tally) -> None:
+    def _close_source(self, tally: Tally) -> None:
         source = tally.source
         if tally.bad.lines:
             count = len(tally.bad.lines)
             tally.rows += count
             tally.rejected[reason_of(Verdict.CANNOT_PARSE__ROW)] += count
-            self.quarantine.add(_bad_lines(source.name, tally.bad))
+            self.quarantine.add(bad_lines(source.name, tally.bad))
         report = tally.report()
         self.reports.append(report)
         self.tx.manifest.sources[source.fingerprint] = SourceRecord(
@@ -472,27 +420,6 @@ class _Ingestion:
             last_day=report.last_day,
         )
         self.tx.touch()
-
-    def _quarantine_rows(
-        self, source: Source, table: pa.Table, rows: NDArray[np.int64], verdict: NDArray[np.uint8], first_row: int
-    ) -> None:
-        # Half a million rows at a time: text of a wholly refused file stays small in memory.
-        for start in range(0, len(rows), 500_000):
-            part = rows[start : start + 500_000]
-            verdicts = [Verdict(code) for code in verdict[part].tolist()]
-            values = table.take(pa.array(part))
-            self.quarantine.add(
-                pa.table(
-                    [
-                        pa.array([source.name] * len(part)),
-                        pa.array(part + first_row),
-                        pa.array([v.reason for v in verdicts]),
-                        pa.array([v.field for v in verdicts]),
-                        *(_text_of(values, source.mapping, name) for name in ("user_id", "timestamp", "cell_id", "plmn")),
-                    ],
-                    schema=QUARANTINE,
-                )
-            )
 
     def _finish_days(self, spill: Spill) -> list[DayResult]:
         todo = sorted(spill.rows.items(), key=lambda item: (item[0][1], item[0][0]))
@@ -549,7 +476,7 @@ class _Ingestion:
             assert path is not None
             for batch in pq.ParquetFile(path).iter_batches(batch_size=1 << 20):
                 theirs = batch.filter(pc.is_in(batch.column("subscriber"), value_set=wanted))
-                texts = _bytes_as_text(theirs.column("user_id"))
+                texts = bytes_as_text(theirs.column("user_id"))
                 ids.update(zip(theirs.column("subscriber").to_pylist(), texts.to_pylist(), strict=True))
         slices = ((day, found[at : at + 500_000]) for day, found in self.impossible for at in range(0, len(found), 500_000))
         for day, rows in slices:
@@ -673,93 +600,3 @@ class _Ingestion:
             days=reports,
             sources=self.reports,
         )
-
-
-class _Appender:
-    """A partition that grows by small tables; no file when nothing is added."""
-
-    def __init__(self, tx: Transaction[TelecomManifest], table: str, partition: str, schema: pa.Schema) -> None:
-        self.rows = 0
-        self._tx, self._table, self._partition, self._schema = tx, table, partition, schema
-        self._waiting: list[pa.Table] = []
-        self._writer: ParquetWriter | None = None
-        self._waiting_rows = 0
-
-    def add(self, rows: pa.Table) -> None:
-        self.rows += rows.num_rows
-        self._waiting.append(rows)
-        self._waiting_rows += rows.num_rows
-        if self._waiting_rows >= 100_000:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._writer is None:
-            self._writer = self._tx.writer(self._table, self._partition, self._schema)
-        self._writer.write(pa.concat_tables(self._waiting))
-        self._waiting, self._waiting_rows = [], 0
-
-    def close(self) -> None:
-        """Finish the file and make it part of the dataset."""
-        if self._waiting:
-            self._flush()
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            writer.close()
-            self._tx.adopt(self._table, self._partition, writer.rows)
-
-    def abandon(self) -> None:
-        """Forget the file."""
-        self._waiting = []
-        if self._writer is not None:
-            self._writer.abandon()
-
-
-def _bad_lines(name: str, bad: BadRows) -> pa.Table:
-    count = len(bad.lines)
-    none = pa.nulls(count, pa.string())
-    return pa.table(
-        [
-            pa.array([name] * count),
-            pa.array([None if number < 0 else number for number, _ in bad.lines], pa.int64()),
-            pa.array([Verdict.CANNOT_PARSE__ROW.reason] * count),
-            pa.array([f"row: {text}" for _, text in bad.lines]),
-            *[none] * 4,
-        ],
-        schema=QUARANTINE,
-    )
-
-
-def _text_of(table: pa.Table, mapping: Mapping, name: str) -> pa.Array:
-    has = set(table.column_names)
-    columns = [table.column(source) for source in mapping.sources_of(name) if source in has]
-    parts = [_as_text(column.combine_chunks()) for column in columns]
-    if not parts:
-        return pa.nulls(table.num_rows, pa.string())
-    return (
-        parts[0]
-        if len(parts) == 1
-        else pc.binary_join_element_wise(*parts, mapping.cell_separator, null_handling="replace", null_replacement="")
-    )
-
-
-def _as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    array = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type) or pa.types.is_fixed_size_binary(array.type):
-        return _bytes_as_text(array)
-    return array.cast(pa.string())
-
-
-def _bytes_as_text(array: pa.Array) -> pa.Array:
-    try:
-        return array.cast(pa.binary()).cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([None if value is None else _readable(value) for value in array.to_pylist()], pa.string())
-
-
-def _readable(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.hex()

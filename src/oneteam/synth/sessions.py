@@ -1,6 +1,6 @@
 """When a phone makes events: bursts of records with very short gaps, few bursts a day, quiet days, and people who differ a hundredfold.
 
-The numbers marked *fitted* describe the packet sessions of one carrier in August 2015 (968 users, 68,788 records): within a burst the gap
+The numbers marked *fitted* describe the packet sessions of one carrier in August 2015 (967 users, 68,788 records): within a burst the gap
 to the next record is lognormal with median 1 s and a spread of 2.45; bursts, parted by 10 minutes of silence, hold 9 records in the mean
 but 3 in the median; users' rates are lognormal. The burstiness of all gaps, B = (sd - mean) / (sd + mean) (Goh and Barabasi 2008, EPL 81,
 48002), was 0.78 there and is 0.75 here over a month of 14 records a day. (Those users were not seen at all on nine days of ten, which

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
-class IbisEngine:
+class IbisEngine(ABC):
     """Shared by the engines that run the Ibis definitions."""
 
     name = "ibis"
@@ -37,6 +38,7 @@ class IbisEngine:
         """Every measure is defined in Ibis."""
         return True
 
+    @abstractmethod
     def inputs(self, source: Source, period: Period, reach: Period, daily: Mapping[str, Sequence[Path]]) -> AbstractContextManager[Inputs]:
         """Bind a dataset to this engine.
 
@@ -46,7 +48,6 @@ class IbisEngine:
             reach: days whose events are read.
             daily: files with the kept contributions of daily measures.
         """
-        raise NotImplementedError
 
     def run(
         self,

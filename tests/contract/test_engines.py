@@ -12,7 +12,6 @@ import pytest
 from oneteam.telecom.measures.catalogue import MEASURES
 from oneteam.telecom.measures.inputs import Period
 from oneteam.telecom.measures.kernel import DENSE_CELLS
-from oneteam.telecom.service import kernel_engine
 from oneteam.telecom.service.kernel_engine import KernelEngine
 from oneteam.telecom.service.source import Result, Source
 from oneteam.telecom.service.sql_engines import DuckDbEngine, SparkEngine
@@ -123,4 +122,3 @@ def test_when_the_clocks_go_back(tmp_path: Path) -> None:
     found = KernelEngine(rows_per_batch=100).run(source, FAST, period, contributions=EMITTED)
     for measure in FAST:
         assert same(found[measure.name].aggregate, expected[measure.name].aggregate), measure.name
-    assert kernel_engine.KernelEngine.name == "kernel"

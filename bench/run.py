@@ -57,7 +57,8 @@ def page(results: dict[str, dict]) -> str:
         "# Benchmarks",
         "",
         "Timings are noisy: read the ratios, which come from one run on one machine. Refresh this page with `make bench`;",
-        "the runs of 200 million and of a thousand million events are on request: `python bench/run.py --only telecom_scale_200m` (or `_1b`).",
+        "the runs of 200 million and of a thousand million events are on request:",
+        "`python bench/run.py --only telecom_scale_200m` (or `_1b`).",
         "",
     ]
     for name, entry in results.items():

@@ -21,11 +21,11 @@ $(VENV)/pip:
 	@touch $@
 
 $(VENV)/core: $(VENV)/pip pyproject.toml
-	$(PIP) install --editable '.[plot]'
+	$(PIP) install --editable '.[alliance,epidemic,plot]'
 	@touch $@
 
 $(VENV)/test: $(VENV)/core
-	$(PIP) install --editable '.[plot,spark]' --group test
+	$(PIP) install --editable '.[alliance,epidemic,plot,spark]' --group test
 	@touch $@
 
 $(VENV)/bench: $(VENV)/test

@@ -17,10 +17,20 @@
     │   ├── DiskFullError             no room: nothing was changed
     │   ├── DatasetBusyError          another process writes the same dataset
     │   └── DatasetCorruptError       the dataset's manifest or one of its files does not fit the other
-    └── EngineError                   exit 69, 501
-        ├── MissingExtraError         an optional library or program that is not installed
-        ├── OutOfMemoryError          the engine's memory limit is too low for what was asked
-        └── UnsupportedMeasureError   the engine has no implementation of that measure
+    ├── EngineError                   exit 69, 501
+    │   ├── MissingExtraError         an optional library or program that is not installed
+    │   ├── OutOfMemoryError          the engine's memory limit is too low for what was asked
+    │   └── UnsupportedMeasureError   the engine has no implementation of that measure
+    ├── TrustError                    exit 77, 403   what is claimed cannot be trusted
+    │   ├── BadSignatureError         a signature that does not fit its content and signer
+    │   ├── ReplayError               a message, nonce or round that was seen before, or is too old or from the future
+    │   ├── RefusedError              the policy or the budget refuses; every reason is listed, none depends on data
+    │   └── LogError                  an audit log that was changed, cut, rolled back or split
+    └── WireError                     exit 69, 502   members could not talk
+        ├── UnreachableError          hub or member does not answer
+        ├── TooLargeError             a message over the limit
+        ├── BusyError                 too many requests in too short a time
+        └── RoundError                a secure sum that cannot be completed
 
 The *public* message may be shown to anyone. ``detail`` is for the owner's log only and is never sent to another member.
 """
@@ -174,3 +184,84 @@ class UnsupportedMeasureError(EngineError):
     """The engine has no implementation of the measure."""
 
     code = "engine.unsupported_measure"
+
+
+class TrustError(OneteamError):
+    """What is claimed cannot be trusted."""
+
+    code = "trust"
+    exit_code = 77
+    http_status = 403
+
+
+class BadSignatureError(TrustError):
+    """A signature does not fit its content and signer."""
+
+    code = "trust.bad_signature"
+
+
+class ReplayError(TrustError):
+    """A message, nonce or round was seen before, is too old, or comes from the future."""
+
+    code = "trust.replay"
+    http_status = 409
+
+
+class RefusedError(TrustError):
+    """The policy or the budget refuses; every reason is listed, none depends on data.
+
+    Args:
+        message: for people.
+        reasons: codes of all reasons, as the policy names them.
+
+    >>> RefusedError("the purpose is not the agreement's", reasons=("purpose",)).reasons
+    ('purpose',)
+    """
+
+    code = "trust.refused"
+
+    def __init__(self, message: str, *, reasons: tuple[str, ...] = (), hint: str = "", detail: str = "") -> None:
+        super().__init__(message, hint=hint, detail=detail)
+        self.reasons = reasons
+
+
+class LogError(TrustError):
+    """An audit log was changed, cut, rolled back or split."""
+
+    code = "trust.log"
+
+
+class WireError(OneteamError):
+    """Members could not talk."""
+
+    code = "wire"
+    exit_code = 69
+    http_status = 502
+
+
+class UnreachableError(WireError):
+    """Hub or member does not answer."""
+
+    code = "wire.unreachable"
+    http_status = 504
+
+
+class TooLargeError(WireError):
+    """A message is over the limit."""
+
+    code = "wire.too_large"
+    http_status = 413
+
+
+class BusyError(WireError):
+    """Too many requests came in too short a time."""
+
+    code = "wire.busy"
+    http_status = 429
+
+
+class RoundError(WireError):
+    """A secure sum cannot be completed."""
+
+    code = "wire.round"
+    http_status = 409

@@ -12,7 +12,8 @@
     │   ├── DuplicateCodeError        a code that must be unique stands twice
     │   ├── UnknownValueError         a value outside the allowed set
     │   ├── MappingError              a mapping file that says something impossible
-    │   └── NothingFoundError         a folder, period or selection that holds no data
+    │   ├── NothingFoundError         a folder, period or selection that holds no data
+    │   └── MissingTaskError          a forecast lacks a task of the baseline, or it is not finite
     ├── StorageError                  exit 74, 507
     │   ├── DiskFullError             no room: nothing was changed
     │   ├── DatasetBusyError          another process writes the same dataset
@@ -130,6 +131,12 @@ class NothingFoundError(InputError):
     """A folder, period or selection holds no data."""
 
     code = "input.nothing_found"
+
+
+class MissingTaskError(InputError):
+    """A forecast lacks a task of the baseline, or a quantile of it is not finite."""
+
+    code = "input.missing_task"
 
 
 class StorageError(OneteamError):

@@ -1,6 +1,6 @@
 """Columns of tables that many programs write: dates as dates, time stamps or text; codes as text, numbers or dictionaries.
 
-Every complaint names the source, the row (the first data row is row 1) and the column.
+Every complaint names the source, the data row (the first below the header is data row 1) and the column.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def as_days(table: pa.Table, names: Sequence[str], where: str) -> Days:
             stamps = np.array([v.replace(" ", "T") if v else "NaT" for v in column.to_pylist()], "datetime64[s]")
         except ValueError:
             row, text = _first_bad_day(column.to_pylist())
-            raise WrongTypeError(f"{where}, row {row}: {name} is {text!r}, must be a date like 2024-01-31") from None
+            raise WrongTypeError(f"{where}, data row {row}: {name} is {text!r}, must be a date like 2024-01-31") from None
     elif pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         stamps = column.cast(pa.timestamp("s"), safe=False).to_numpy(zero_copy_only=False).astype("datetime64[s]")
     else:
@@ -61,7 +61,7 @@ def as_days(table: pa.Table, names: Sequence[str], where: str) -> Days:
     days = stamps.astype("datetime64[D]")
     odd = np.flatnonzero((days.astype("datetime64[s]") != stamps) & ~np.isnat(stamps))
     if len(odd):
-        raise WrongTypeError(f"{where}, row {odd[0] + 1}: {name} is {stamps[odd[0]]}, must be a date without a time of day")
+        raise WrongTypeError(f"{where}, data row {odd[0] + 1}: {name} is {stamps[odd[0]]}, must be a date without a time of day")
     return days
 
 
@@ -90,7 +90,7 @@ def as_text(table: pa.Table, names: Sequence[str], where: str) -> pa.Array:
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
     empty = pc.fill_null(pc.equal(text, ""), fill_value=True).to_numpy(zero_copy_only=False)
     if empty.any():
-        raise WrongTypeError(f"{where}, row {int(np.argmax(empty)) + 1}: {name} is empty, must be a code")
+        raise WrongTypeError(f"{where}, data row {int(np.argmax(empty)) + 1}: {name} is empty, must be a code")
     return text
 
 
@@ -114,7 +114,7 @@ def as_floats(table: pa.Table, names: Sequence[str], where: str) -> Floats:
             try:
                 out[row] = float(text)
             except ValueError:
-                raise WrongTypeError(f"{where}, row {row + 1}: {name} is {text!r}, must be a number") from None
+                raise WrongTypeError(f"{where}, data row {row + 1}: {name} is {text!r}, must be a number") from None
         return out
     try:
         return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
@@ -135,5 +135,5 @@ def as_ints(table: pa.Table, names: Sequence[str], where: str) -> Ints:
     values = as_floats(table, names, where)
     odd = np.flatnonzero(~(np.isfinite(values) & (values == np.round(values))))
     if len(odd):
-        raise WrongTypeError(f"{where}, row {odd[0] + 1}: {names[0]} is {values[odd[0]]}, must be a whole number")
+        raise WrongTypeError(f"{where}, data row {odd[0] + 1}: {names[0]} is {values[odd[0]]}, must be a whole number")
     return values.astype(np.int64)

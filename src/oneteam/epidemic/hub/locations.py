@@ -84,7 +84,7 @@ def parse_locations(table: pa.Table, where: str) -> Locations:
     bad = np.flatnonzero(population <= 0)
     if len(bad):
         raise UnknownValueError(
-            f"{where}, row {bad[0] + 1}: population of {codes[bad[0]]!r} is {population[bad[0]]:g}, must be positive",
+            f"{where}, data row {bad[0] + 1}: population of {codes[bad[0]]!r} is {population[bad[0]]:g}, must be positive",
             hint="Leave it empty where unknown.",
         )
     return Locations(tuple(codes), tuple(names), population)

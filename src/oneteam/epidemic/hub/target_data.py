@@ -242,7 +242,7 @@ def parse_target_data(table: pa.Table, where: str, *, target: str | None = None)
     if len(bad):
         row = int(bad[0])
         raise UnknownValueError(
-            f"{where}, row {row + 1}: observation of {codes[index[row]]} for {ends[row]} is {observation[row]:g}, must be 0 or more",
+            f"{where}, data row {row + 1}: observation of {codes[index[row]]} for {ends[row]} is {observation[row]:g}, must be 0 or more",
             hint="Negative corrections are repaired by `oneteam epidemic convert`.",
         )
     as_of = as_days(table, ["as_of"], where) if "as_of" in table.column_names else None
@@ -270,14 +270,14 @@ def _one_target(table: pa.Table, target: str | None, where: str) -> tuple[pa.Tab
 def _check_week_ends(ends: Days, where: str) -> None:
     missing = np.flatnonzero(np.isnat(ends))
     if len(missing):
-        raise WrongTypeError(f"{where}, row {missing[0] + 1}: target_end_date is empty, must be a date")
+        raise WrongTypeError(f"{where}, data row {missing[0] + 1}: target_end_date is empty, must be a date")
     weekday = (ends.astype(np.int64) + 3) % WEEK_D  # 1970-01-01 was a Thursday
     counts = np.bincount(weekday, minlength=WEEK_D)
     usual = int(np.argmax(counts))
     odd = np.flatnonzero(weekday != usual)
     if len(odd):
         raise UnknownValueError(
-            f"{where}, row {odd[0] + 1}: target_end_date {ends[odd[0]]} is a {WEEKDAYS[weekday[odd[0]]]}, other weeks end on "
+            f"{where}, data row {odd[0] + 1}: target_end_date {ends[odd[0]]} is a {WEEKDAYS[weekday[odd[0]]]}, other weeks end on "
             f"{WEEKDAYS[usual]}; {len(odd)} of {len(ends)} rows differ",
             hint="Target data are weekly; daily series become weekly with `oneteam epidemic convert --from daily-csv`.",
         )
@@ -291,7 +291,7 @@ def _check_unique(data: TargetData) -> None:
     if same.any():
         first, second = sorted(order[np.argmax(same) :][:2].tolist())
         raise DuplicateCodeError(
-            f"{data.where}, rows {first + 1} and {second + 1}: two observations of {data.location[data.location_index[first]]} for "
+            f"{data.where}, data rows {first + 1} and {second + 1}: two observations of {data.location[data.location_index[first]]} for "
             f"{data.target_end_date[first]}"
         )
 

@@ -1,0 +1,185 @@
+"""Binomial draws, 16 lanes at a time: the fast sampler.
+
+A draw is the binomial quantile of one uniform number. Lanes that expect less than `SWITCH` find it by summing the probabilities from zero, in
+single precision; the others by Cornish and Fisher's expansion to the third order, with Sheppard's corrections for the lattice. Being a
+quantile, a draw rises with its uniform number and with its probability: two scenarios that share their numbers differ only by what the
+scenario changes.
+
+The error is that of the two formulas and of a uniform number of 32 bits; ``tests/epidemic/engine/test_samplers.py`` measures it over the whole
+range of counts and probabilities: the total variation distance from the binomial is below 1e-3 everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, bits, exp_neg, lane_loop, normal_quantile, probability, unit, within_lane
+
+Counts = npt.NDArray[np.int32]
+Reals = npt.NDArray[np.float32]
+Keys = npt.NDArray[np.uint32]
+
+SWITCH: Final = 8.0
+"""Mean from which the expansion is used."""
+TERMS: Final = 40
+"""So many probabilities are summed at most: below `SWITCH` the rest is under 1e-15."""
+
+# Rows of the workspace of floats, LANES numbers each.
+P: Final = 0
+H: Final = 4 * LANES
+_U_ROW: Final = 8 * LANES
+_TERM: Final = 12 * LANES
+_BEYOND: Final = 16 * LANES
+_K: Final = 20 * LANES
+WORK: Final = 24 * LANES
+
+_F = np.float32
+_I = np.int32
+_ZERO, _HALF, _ONE, _TWO = _F(0.0), _F(0.5), _F(1.0), _F(2.0)
+_SWITCH = _F(SWITCH)
+_ALL = np.uint32(0xFFFFFFFF)
+
+
+@within_lane
+def expansion(n: np.float32, p: np.float32, x: np.uint32) -> np.float32:
+    """Binomial quantile by the expansion, as a whole number.
+
+    k = n p + s z + c3 (z² - 1)/6 + (z/s) (c4 (z² - 3)/24 - c3² (2z² - 5)/36), rounded, with c3 = n p q (q - p)/s², c4 = (n p q (1 - 6 p q) +
+    1/120)/s² and s² = n p q - 1/12, because rounding a smooth number adds 1/12 to its variance.
+
+    Source: E. A. Cornish and R. A. Fisher, "Moments and cumulants in the specification of distributions", Rev. Int. Stat. Inst. 5, 1938.
+    """
+    q = _ONE - p
+    npq = n * p * q
+    s2 = npq - _F(1 / 12)
+    s = np.sqrt(s2)
+    r = _ONE / s
+    z = normal_quantile(x)
+    zz = z * z
+    c3 = npq * (q - p) * r * r
+    c4 = (npq * (_ONE - _F(6.0) * p * q) + _F(1 / 120)) * r * r
+    k = n * p + s * z + c3 * (zz - _ONE) * _F(1 / 6)
+    k += z * r * (c4 * (zz - _F(3.0)) * _F(1 / 24) - c3 * c3 * (_TWO * zz - _F(5.0)) * _F(1 / 36))
+    return np.float32(_I(min(max(k + _HALF, _ZERO), n)))
+
+
+@lane_loop
+def by_summing(n: Counts, at: int, w: Reals) -> None:
+    """Binomial quantiles of the workspace's uniforms: counts, as floats, into its row of results."""
+    at &= NOT_NEGATIVE
+    i = _ZERO
+    while i < _F(TERMS):
+        left = _I(0)
+        for lane in range(LANES):
+            u = w[_U_ROW + lane]
+            term = w[_TERM + lane]
+            beyond = w[_BEYOND + lane]
+            k = w[_K + lane]
+            odds = w[P + lane] / (_ONE - w[P + lane])
+            top = _F(n[at + lane]) - i
+            k += _ONE if u < beyond else _ZERO
+            term *= odds * top * (_ONE / (i + _ONE))
+            beyond -= term
+            k += _ONE if u < beyond else _ZERO
+            term *= odds * (top - _ONE) * (_ONE / (i + _TWO))
+            beyond -= term
+            k += _ONE if u < beyond else _ZERO
+            term *= odds * (top - _TWO) * (_ONE / (i + _F(3.0)))
+            beyond -= term
+            w[_TERM + lane] = term
+            w[_BEYOND + lane] = beyond
+            w[_K + lane] = k
+            left += _I(1) if u < beyond else _I(0)
+        i += _F(3.0)
+        if left == 0:
+            break
+
+
+@lane_loop
+def draw(n: Counts, at: int, w: Reals, flip: bool, counter: np.uint32, k0: Keys, k1: Keys, out: Counts, to: int) -> bool:
+    """Draw for each lane how many of ``n[at + lane]`` move, into ``out[to + lane]``.
+
+    Args:
+        n: counts.
+        at: where the lanes' counts begin.
+        w: workspace; rows `P` and `H` hold each lane's probability, at most 1/2, and hazard -log(1-p).
+        flip: draw who stays instead, and let the others move.
+        counter: what the draw is for.
+        k0: keys of the lanes.
+        k1: more keys of the lanes.
+        out: results.
+        to: where they begin.
+
+    Returns:
+        whether anybody moves in any lane. If nobody does, ``out`` is left as it is.
+    """
+    at &= NOT_NEGATIVE
+    to &= NOT_NEGATIVE
+    people = _I(0)
+    many = _I(0)  # counts, because a maximum keeps a loop from being vectorised
+    for lane in range(LANES):
+        people += _I(1) if n[at + lane] > 0 else _I(0)
+        many += _I(1) if _F(n[at + lane]) * w[P + lane] >= _SWITCH else _I(0)
+    if people == 0:
+        return False
+    turn = _ALL if flip else np.uint32(0)
+    if many == LANES:
+        for lane in range(LANES):
+            count = n[at + lane]
+            k = min(_I(expansion(_F(count), w[P + lane], np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn))), count)
+            out[to + lane] = count - k if flip else k
+        return True
+    some = _I(0)
+    for lane in range(LANES):
+        x = np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn)
+        count = _F(n[at + lane])
+        # Small numbers of the uniform are the fine ones, so it is the chance of a larger count that is compared with it.
+        u = unit(np.uint32(x ^ _ALL))
+        u = _TWO if count * w[P + lane] >= _SWITCH else u
+        beyond = probability(count * w[H + lane])
+        w[_U_ROW + lane] = u
+        w[_BEYOND + lane] = beyond
+        w[_TERM + lane] = _ONE - beyond
+        w[_K + lane] = _ZERO
+        some += _I(1) if u < beyond else _I(0)
+    if some > 0:
+        by_summing(n, at, w)
+    elif many == 0 and not flip:
+        return False
+    if many == 0:
+        for lane in range(LANES):
+            k = min(_I(w[_K + lane]), n[at + lane])
+            out[to + lane] = n[at + lane] - k if flip else k
+        return True
+    for lane in range(LANES):
+        count = n[at + lane]
+        x = np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn)
+        by_expansion = expansion(_F(count), w[P + lane], x)
+        k = min(_I(by_expansion if _F(count) * w[P + lane] >= _SWITCH else w[_K + lane]), count)
+        out[to + lane] = count - k if flip else k
+    return True
+
+
+@lane_loop
+def fill(n: int, p: float, counts: Counts, w: Reals, k0: Keys, k1: Keys, out: Counts) -> None:
+    """Draws of one binomial distribution, for tests of the sampler.
+
+    Args:
+        n: count.
+        p: probability.
+        counts: scratch, (LANES,).
+        w: workspace, (WORK,).
+        k0: keys of the lanes.
+        k1: more keys of the lanes.
+        out: filled with the draws, by lane; a multiple of LANES.
+    """
+    rarer = min(p, 1.0 - p)
+    for lane in range(LANES):
+        counts[lane] = n
+        w[P + lane] = rarer
+        w[H + lane] = -np.log1p(-rarer)
+    for group in range(len(out) // LANES):
+        draw(counts, 0, w, p > 0.5, np.uint32(group), k0, k1, out, group * LANES)

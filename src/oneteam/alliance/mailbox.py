@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS letter (
     PRIMARY KEY (receiver, id)
 ) STRICT
 """
-REDELIVER_AFTER_S: Final = 10.0
+REDELIVER_AFTER_S: Final = 20.0
 """A letter that was handed out and not acknowledged is handed out again after this time."""
 
 

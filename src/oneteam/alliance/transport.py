@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ CONNECT_S: Final = 10.0
 TRANSFER_S: Final = 60.0
 _IN_PROCESS_URL: Final = "http://hub.in-process"
 _Answer = TypeVar("_Answer", bound=BaseModel)
-_BY_STATUS: Final[dict[int, type[OneteamError]]] = {403: BadSignatureError, 413: TooLargeError, 429: BusyError}
+_BY_STATUS: Final[dict[int, type[OneteamError]]] = {401: BadSignatureError, 403: BadSignatureError, 413: TooLargeError, 429: BusyError}
 
 
 class HubLine:
@@ -134,18 +135,18 @@ class HubLine:
             if self._token is None:
                 self._token = await self._signed_in()
             token = self._token
-            answer = await self._post("/exchange", frame, CONTENT_TYPE, token=token, wait_s=wait_s)
-            if answer.status_code != httpx.codes.UNAUTHORIZED or attempt:
+            status, content = await self._post("/exchange", frame, CONTENT_TYPE, token=token, wait_s=wait_s)
+            if status != httpx.codes.UNAUTHORIZED or attempt:
                 break
             if self._token == token:
                 # An hour is over, or the hub was restarted: the same keys open a new session.
                 self._token = None
-        _check(answer)
+        _check(status, content)
         self.exchanges += 1
         self.sent_bytes += len(frame)
-        self.received_bytes += len(answer.content)
+        self.received_bytes += len(content)
         try:
-            incoming, letters = unpack(answer.content, Incoming)
+            incoming, letters = unpack(content, Incoming)
         except OneteamError as err:
             raise WireError("the hub's answer is not of its form", hint="Do both run the same version?") from err
         return letters, incoming.refused
@@ -156,45 +157,55 @@ class HubLine:
         session = _read(await self._post("/session", answer.model_dump_json().encode(), "application/json"), Session)
         return session.token
 
-    async def _post(self, path: str, body: bytes, content_type: str, *, token: str | None = None, wait_s: float = 0.0) -> httpx.Response:
+    async def _post(self, path: str, body: bytes, content_type: str, *, token: str | None = None, wait_s: float = 0.0) -> tuple[int, bytes]:
         headers = {"content-type": content_type}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         timeout = httpx.Timeout(TRANSFER_S, connect=CONNECT_S, read=TRANSFER_S + wait_s, pool=CONNECT_S)
         try:
-            answer = await self._http.post(path, content=body, headers=headers, timeout=timeout)
-        except (httpx.TransportError, ssl.SSLError) as err:
+            async with self._http.stream("POST", path, content=body, headers=headers, timeout=timeout) as answer:
+                return answer.status_code, await _content(answer)
+        except (httpx.HTTPError, httpx.StreamError, ssl.SSLError) as err:
             raise UnreachableError(
                 f"the hub at {self._url} does not answer: {type(err).__name__}",
                 hint="Check the URL, the network and, for an own certificate authority, ca.pem.",
                 detail=str(err),
             ) from err
-        if len(answer.content) > MAX_EXCHANGE_BYTES:
-            raise TooLargeError(f"the hub's answer has {len(answer.content):,} bytes")
-        return answer
+
+
+async def _content(answer: httpx.Response) -> bytes:
+    """The body, read no further than the largest that a hub may send."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in answer.aiter_raw():
+        size += len(chunk)
+        if size > MAX_EXCHANGE_BYTES:
+            raise TooLargeError(f"the hub's answer has more than {MAX_EXCHANGE_BYTES:,} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _client(transport: httpx.AsyncBaseTransport, url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        transport=transport, base_url=url, trust_env=False, follow_redirects=False, headers={"user-agent": "oneteam", "accept-encoding": ""}
+        transport=transport, base_url=url, trust_env=False, follow_redirects=False, headers={"user-agent": "oneteam", "accept-encoding": "identity"}
     )
 
 
-def _check(answer: httpx.Response) -> None:
+def _check(status: int, content: bytes) -> None:
     """Turn the hub's refusal into an error of ours."""
-    if answer.is_success:
+    if httpx.codes.is_success(status):
         return
     try:
-        told = answer.json()["error"]
+        told = json.loads(content[:10_000])["error"]
         message, hint = str(told["message"])[:500], str(told["hint"])[:500]
-    except (ValueError, KeyError, TypeError):
-        message, hint = f"the hub answered {answer.status_code}", ""
-    raise _BY_STATUS.get(answer.status_code, WireError)(message, hint=hint)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        message, hint = f"the hub answered {status}", ""
+    raise _BY_STATUS.get(status, WireError)(message, hint=hint)
 
 
-def _read(answer: httpx.Response, form: type[_Answer]) -> _Answer:
-    _check(answer)
+def _read(answer: tuple[int, bytes], form: type[_Answer]) -> _Answer:
+    _check(*answer)
     try:
-        return form.model_validate_json(answer.content)
+        return form.model_validate_json(answer[1])
     except ValidationError as err:
         raise WrongTypeError("the hub's answer is not of its form", hint="Is it a oneteam hub?") from err

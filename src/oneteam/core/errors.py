@@ -12,6 +12,7 @@
     │   ├── DuplicateCodeError        a code that must be unique stands twice
     │   ├── UnknownValueError         a value outside the allowed set
     │   ├── MappingError              a mapping file that says something impossible
+    │   ├── DocumentError             a settings document with an unknown key or an impossible value
     │   ├── NothingFoundError         a folder, period or selection that holds no data
     │   └── MissingTaskError          a forecast lacks a task of the baseline, or it is not finite
     ├── StorageError                  exit 74, 507
@@ -125,6 +126,12 @@ class MappingError(InputError):
     """A mapping file says something impossible."""
 
     code = "input.mapping"
+
+
+class DocumentError(InputError):
+    """A settings document (TOML) has an unknown key or an impossible value."""
+
+    code = "input.document"
 
 
 class NothingFoundError(InputError):

@@ -13,6 +13,7 @@ from typing import Final
 
 from oneteam.core.canonical import content_id
 from oneteam.core.errors import BadSignatureError
+from oneteam.core.keys import decode
 from oneteam.core.model import Agreement, Member
 from oneteam.privacy.agreements import Revocation, check_agreement, open_revocation
 from oneteam.privacy.policy import Kept
@@ -172,6 +173,4 @@ def read_signed_agreement(signed_text: str, lookup: Lookup) -> tuple[Agreement, 
 
 
 def _revocation_of(text: str) -> Revocation:
-    from oneteam.core.keys import decode  # noqa: PLC0415
-
     return read_document(decode(text.split(".")[1]), Revocation)

@@ -602,10 +602,10 @@ class MemberRound:
             RoundError: too few openings, of another round, or with shares that cannot be opened.
         """
         with self._lock:
-            if self._opening is None or self._secret is None:
-                raise RoundError("a member opens before it masks")
             if self._header is not None:
                 raise ReplayError(f"'{self._me}' has masked its values in this round already")
+            if self._opening is None or self._secret is None:
+                raise RoundError("a member opens before it masks")
             plan, me = self._plan, self._me
             total = _words(values)
             found = _checked_openings(openings, plan, self._lookup)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import fontManager, get_font
 
 INK: Final = "#1d2530"
 MUTED: Final = "#5b6673"
@@ -61,7 +62,23 @@ def picture(figure: Figure, suffix: str) -> bytes:
     return sink.getvalue()
 
 
+@lru_cache(maxsize=1)
 def _known_families() -> list[str]:
     """Families that are installed: naming another one would warn at every text."""
     installed = {font.name for font in fontManager.ttflist}
     return [name for name in FAMILIES if name in installed]
+
+
+@lru_cache(maxsize=1)
+def _known_characters() -> frozenset[int]:
+    paths = {font.fname for font in fontManager.ttflist if font.name in _known_families()}
+    return frozenset(code for path in paths for code in get_font(path).get_charmap())
+
+
+def readable(name: str, code: str) -> str:
+    """A place's name, or its code where no installed typeface has the name's letters.
+
+    >>> readable("Seoul", "11")
+    'Seoul'
+    """
+    return name if all(ord(letter) in _known_characters() for letter in name) else code

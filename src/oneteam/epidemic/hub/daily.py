@@ -4,7 +4,8 @@ Repairs, in this order:
 
 * a *negative count* takes back cases of earlier days: it is taken off the days before it, newest first, and becomes 0;
 * a *decreasing cumulative series* is the same thing seen from its sum;
-* a *gap* (a day that is absent, or without a number) makes its week unknown; where a file leaves out zeros, gaps can be read as 0;
+* a *gap* (a day that is absent, or without a number) makes its week unknown; where a file leaves out zeros, gaps can be read as 0; in a
+  cumulative series the rise over a gap is spread evenly over its days;
 * weeks at either end that the file does not cover whole are left out.
 """
 
@@ -117,7 +118,7 @@ def parse_daily(table: pa.Table, where: str, kind: Kind = "daily", *, value_colu
     _check_daily(days, values, where)
     series = DailySeries(where, days, codes, names, values)
     if kind == "cumulative":
-        series = replace(series, values=_differences(series.values))
+        series = _differences(series)
     return _absorb_negatives(series)
 
 
@@ -185,14 +186,25 @@ def _check_daily(days: Days, values: Floats, where: str) -> None:
         raise UnknownValueError(f"{where}: dates from {days[0]} to {days[-1]}; is one of them mistyped?")
 
 
-def _differences(cumulative: Floats) -> Floats:
-    """New counts from running sums; the first known sum is where counting starts, a gap puts its cases on the day after it."""
-    out = np.full_like(cumulative, np.nan)
-    for column in range(cumulative.shape[1]):
-        known = np.flatnonzero(np.isfinite(cumulative[:, column]))
-        if len(known):
-            out[known, column] = np.diff(cumulative[known, column], prepend=0.0)
-    return out
+def _differences(series: DailySeries) -> DailySeries:
+    """New counts from running sums: a rise over a gap is spread evenly over its days, the first sum is unknown unless it is 0."""
+    out = np.full_like(series.values, np.nan)
+    repairs = list(series.repairs)
+    for column, code in enumerate(series.locations):
+        sums = series.values[:, column]
+        known = np.flatnonzero(np.isfinite(sums))
+        if not len(known):
+            continue
+        if sums[known[0]] == 0:
+            out[known[0], column] = 0.0
+        else:
+            repairs.append(Repair("gap", code, f"starts at {sums[known[0]]:,.0f} on {series.days[known[0]]}: cases up to then have no day"))
+        steps = np.diff(known)
+        for at, step, rise in zip(known[1:], steps, np.diff(sums[known]), strict=True):
+            out[at - step + 1 : at + 1, column] = rise / step
+        if (steps > 1).any():
+            repairs.append(Repair("gap", code, f"{int((steps - 1).sum())} days without a number; the rise was spread evenly over them"))
+    return replace(series, values=out, repairs=tuple(repairs))
 
 
 def _absorb_negatives(series: DailySeries) -> DailySeries:
@@ -216,7 +228,7 @@ def _absorb_negatives(series: DailySeries) -> DailySeries:
                 earlier -= 1
             if debt > 0:
                 raise UnknownValueError(
-                    f"{series.where}: {code} on {series.days[day]}: a correction takes back {debt:g} cases more than were counted before it",
+                    f"{series.where}: {code} on {series.days[day]}: a correction takes back {debt:g} more cases than came before it",
                     hint="Start the file earlier, or correct the number.",
                 )
         shown = ", ".join(str(series.days[d]) for d in negative[:3]) + (", ..." if len(negative) > 3 else "")

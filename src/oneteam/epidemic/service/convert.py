@@ -148,7 +148,7 @@ def _places(series: DailySeries, settings: ConvertSettings) -> tuple[Locations, 
     else:
         places = Locations(series.locations, series.names, np.full(len(series.locations), np.nan))
     if settings.population is not None:
-        counted = _population(settings.population, settings.population_code)
+        counted = population_by_code(settings.population, settings.population_code)
         population = np.array([counted.get(code, np.nan) for code in places.codes])
         places = Locations(places.codes, places.names, np.where(np.isfinite(population), population, places.population))
         if not np.isfinite(population).any():
@@ -165,7 +165,8 @@ def _places(series: DailySeries, settings: ConvertSettings) -> tuple[Locations, 
     return places, lacking
 
 
-def _population(path: Path, code: str | None) -> dict[str, float]:
+def population_by_code(path: Path, code: str | None) -> dict[str, float]:
+    """Inhabitants by code, added up over rows of the same code; rows without a population count nothing."""
     table = read_table(path)
     codes = as_text(table, [code] if code else ["location", "code"], str(path)).to_pylist()
     people = as_floats(table, ["population"], str(path))
@@ -173,7 +174,7 @@ def _population(path: Path, code: str | None) -> dict[str, float]:
     for each, number in zip(codes, people.tolist(), strict=True):
         if number > 0:
             found[each] = found.get(each, 0.0) + number
-    return found
+    return {each: float(round(number)) for each, number in found.items()}
 
 
 def _with_aggregate(weekly: WeeklySeries, places: Locations, code: str) -> tuple[WeeklySeries, Locations]:

@@ -1,0 +1,176 @@
+"""The force of infection: who meets whom, by day and at home.
+
+By day people are where they work or study, in the evening at home. With x the effective number of infectious residents, w the share of
+residents of i who spend the day in j, T_a how far age a takes part in commuting, and n the people present:
+
+    present infectious     X_jb = (1 - T_b away_j) x_jb + T_b sum_i w_ij x_ib
+    hazard by day in j     D_ja = beta_j sum_b C_out[a, b] X_jb / n_jb
+    hazard of residents    h_ia = (1 - T_a away_i) D_ia + T_a sum_j w_ij D_ja + beta_i sum_b C_home[a, b] x_ib / N_ib
+
+Source: the commuting form of the metapopulation model, L. Sattenspiel and K. Dietz, Math. Biosci. 128, 1995; D. Balcan et al., J. Comput. Sci.
+1, 2010.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from oneteam.epidemic.engine.arrays import Floats, Ints, ModelArrays, PlanArrays, Scratch
+from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, lane_loop
+
+_F = np.float32
+
+
+@lane_loop
+def count_infectious(day: int, m: ModelArrays, p: PlanArrays, s: Scratch) -> bool:
+    """Fill the effective number of infectious residents, and where there are any; returns whether there are any at all."""
+    zones, ages = p.per_person.shape
+    compartments = m.stock.shape[1]
+    epoch = p.epoch[day]
+    anywhere = False
+    for z in range(zones):
+        found = 0
+        for a in range(ages):
+            to = ((z * ages + a) * LANES) & NOT_NEGATIVE
+            for k in range(len(m.infectious)):
+                weight = m.infectiousness[epoch, k, a] * (_F(1.0) - p.isolation[day, z] * m.isolatable[k])
+                at = (((z * compartments + m.infectious[k]) * ages + a) * LANES) & NOT_NEGATIVE
+                if k == 0:
+                    for lane in range(LANES):
+                        s.infectious[to + lane] = weight * _F(s.state[at + lane])
+                else:
+                    for lane in range(LANES):
+                        s.infectious[to + lane] += weight * _F(s.state[at + lane])
+            for lane in range(LANES):
+                found += 1 if s.infectious[to + lane] > _F(0.0) else 0
+        s.active[z] = 1 if found > 0 else 0
+        anywhere = anywhere or found > 0
+    return anywhere
+
+
+@lane_loop
+def gather(start: int, end: int, zone: Ints, share: Floats, row: int, present: np.ndarray, source: Floats, length: int, out: Floats) -> bool:
+    """``out`` = the weighted sum of other zones' rows of ``source``; zones that are not present are passed over. False when all are."""
+    anybody = False
+    for i in range(length):
+        out[i] = _F(0.0)
+    e = start
+    while e < end:
+        # Four rows at a time: the sum is loaded and stored once for all of them.
+        w0, w1, w2, w3 = _F(0.0), _F(0.0), _F(0.0), _F(0.0)
+        a0 = a1 = a2 = a3 = 0
+        found = 0
+        while e < end and found < 4:
+            z = zone[e]
+            if present[z] != 0:
+                at = z * length
+                if found == 0:
+                    w0, a0 = share[row, e], at
+                elif found == 1:
+                    w1, a1 = share[row, e], at
+                elif found == 2:
+                    w2, a2 = share[row, e], at
+                else:
+                    w3, a3 = share[row, e], at
+                found += 1
+            e += 1
+        if found > 0:
+            anybody = True
+            _add_four(out, source, length, w0, w1, w2, w3, a0, a1, a2, a3)
+    return anybody
+
+
+@lane_loop
+def _add_four(
+    out: Floats, source: Floats, length: int, w0: _F, w1: _F, w2: _F, w3: _F, a0: int, a1: int, a2: int, a3: int
+) -> None:
+    a0 &= NOT_NEGATIVE
+    a1 &= NOT_NEGATIVE
+    a2 &= NOT_NEGATIVE
+    a3 &= NOT_NEGATIVE
+    for i in range(length):
+        out[i] += w0 * source[a0 + i] + w1 * source[a1 + i] + w2 * source[a2 + i] + w3 * source[a3 + i]
+
+
+@lane_loop
+def meet(contacts: Floats, regime: int, source: Floats, factor: _F, out: Floats, to: int, ages: int, add: bool) -> None:
+    """``out`` = factor times contacts times ``source``, by lane; added to what is there where asked."""
+    to &= NOT_NEGATIVE
+    for a in range(ages):
+        at = (to + a * LANES) & NOT_NEGATIVE
+        if not add:
+            for lane in range(LANES):
+                out[at + lane] = _F(0.0)
+        b = 0
+        while b + 4 <= ages:
+            c0, c1 = contacts[regime, a, b] * factor, contacts[regime, a, b + 1] * factor
+            c2, c3 = contacts[regime, a, b + 2] * factor, contacts[regime, a, b + 3] * factor
+            y = (b * LANES) & NOT_NEGATIVE
+            for lane in range(LANES):
+                out[at + lane] += (
+                    c0 * source[y + lane]
+                    + c1 * source[y + LANES + lane]
+                    + c2 * source[y + 2 * LANES + lane]
+                    + c3 * source[y + 3 * LANES + lane]
+                )
+            b += 4
+        while b < ages:
+            c0 = contacts[regime, a, b] * factor
+            y = (b * LANES) & NOT_NEGATIVE
+            for lane in range(LANES):
+                out[at + lane] += c0 * source[y + lane]
+            b += 1
+
+
+@lane_loop
+def press_by_day(day: int, p: PlanArrays, s: Scratch) -> None:
+    """Fill the hazard that those present by day meet in each zone."""
+    zones, ages = p.per_person.shape
+    row = p.mobility[day]
+    length = ages * LANES
+    for j in range(zones):
+        visited = gather(p.in_start[j], p.in_start[j + 1], p.in_zone, p.in_share, row, s.active, s.infectious, length, s.mixed)
+        s.under_pressure[j] = 1 if visited or s.active[j] != 0 else 0
+        if s.under_pressure[j] == 0:
+            continue
+        for b in range(ages):
+            stay = (_F(1.0) - p.travel[b] * p.away[row, j]) * p.per_present[row, j, b]
+            visit = p.travel[b] * p.per_present[row, j, b]
+            at = (b * LANES) & NOT_NEGATIVE
+            own = ((j * ages + b) * LANES) & NOT_NEGATIVE
+            for lane in range(LANES):
+                s.mixed[at + lane] = visit * s.mixed[at + lane] + stay * s.infectious[own + lane]
+        meet(p.contacts_out, p.regime[day, j], s.mixed, p.transmission[day, j], s.pressure, j * length, ages, False)
+
+
+@lane_loop
+def press_on_residents(day: int, i: int, p: PlanArrays, s: Scratch) -> bool:
+    """Fill the hazard of zone i's residents; returns whether it is above zero anywhere."""
+    ages = p.per_person.shape[1]
+    row = p.mobility[day]
+    length = ages * LANES
+    out = gather(p.out_start[i], p.out_start[i + 1], p.out_zone, p.out_share, row, s.under_pressure, s.pressure, length, s.hazard)
+    imported = p.importation[day, i]
+    if not out and s.under_pressure[i] == 0 and imported <= _F(0.0):
+        return False
+    for a in range(ages):
+        at = (a * LANES) & NOT_NEGATIVE
+        own = ((i * ages + a) * LANES) & NOT_NEGATIVE
+        base = imported * p.importation_age[a]
+        away = p.travel[a]
+        stay = (_F(1.0) - away * p.away[row, i]) if s.under_pressure[i] != 0 else _F(0.0)
+        if stay > _F(0.0):
+            for lane in range(LANES):
+                s.hazard[at + lane] = away * s.hazard[at + lane] + stay * s.pressure[own + lane] + base
+        else:
+            for lane in range(LANES):
+                s.hazard[at + lane] = away * s.hazard[at + lane] + base
+    if s.active[i] != 0:
+        for b in range(ages):
+            share = p.per_person[i, b]
+            at = (b * LANES) & NOT_NEGATIVE
+            own = ((i * ages + b) * LANES) & NOT_NEGATIVE
+            for lane in range(LANES):
+                s.mixed[at + lane] = share * s.infectious[own + lane]
+        meet(p.contacts_home, p.regime[day, i], s.mixed, p.transmission[day, i], s.hazard, 0, ages, True)
+    return True

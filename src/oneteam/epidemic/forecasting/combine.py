@@ -1,0 +1,143 @@
+"""One forecast out of several: weights and spread learned from what earlier forecasts have met.
+
+Quantiles are averaged level by level. Weights start equal and move with the members' past scores; the spread about the median starts as
+the members give it and moves towards the one that would have covered the past (rolling conformal prediction: Gibbs and Candès 2021,
+"Adaptive conformal inference under distribution shift", NeurIPS). Outcomes are those of the snapshot of the day, nothing later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from oneteam.epidemic.hub.levels import LEVELS
+from oneteam.stats.scoring import weighted_interval_score
+
+Floats = npt.NDArray[np.float64]
+
+COLD_WEEKS: Final = 8.0
+"""Scored weeks after which the past weighs as much as the start."""
+HALF_LIFE_WEEKS: Final = 10.0
+WEIGHT_POWER: Final = 2.0
+"""A member with half the score gets 2^power times the weight, once the past is believed."""
+_PAIRS: Final = ((6, 0.5), (3, 0.8), (1, 0.95))
+"""Lower level of the central intervals whose coverage is learned, and what they should cover."""
+_LARGEST_STRETCH: Final = 1.6
+_MIDDLE: Final = len(LEVELS) // 2
+
+
+@dataclass(frozen=True)
+class Past:
+    """Forecasts of one earlier date that have met an outcome.
+
+    Args:
+        age_weeks: how long ago their date was.
+        members: quantiles by member, shape (tasks, 23) each.
+        outcome: shape (tasks,).
+        size: what divides a task's score, so that large places do not decide alone, shape (tasks,).
+    """
+
+    age_weeks: float
+    members: Mapping[str, Floats]
+    outcome: Floats
+    size: Floats
+
+
+@dataclass(frozen=True)
+class Combination:
+    """How members are combined.
+
+    Args:
+        weights: by member, sum 1.
+        stretch: factors by level about the median, shape (23,).
+        past_dates: dates that it was learned from.
+    """
+
+    weights: Mapping[str, float]
+    stretch: Floats
+    past_dates: int
+
+    def apply(self, members: Mapping[str, Floats]) -> Floats:
+        """Combined quantiles, shape (tasks, 23), none below zero; a member that is absent gives its weight to the others."""
+        present = {name: self.weights.get(name, 0.0) for name in members}
+        total = sum(present.values())
+        if total <= 0.0:
+            present, total = dict.fromkeys(members, 1.0), float(len(members))
+        mean = np.sum([members[name] * (weight / total) for name, weight in present.items()], axis=0)
+        return stretched(mean, self.stretch)
+
+
+def stretched(quantiles: Floats, factor: Floats) -> Floats:
+    """Quantiles moved away from their median by a factor per level.
+
+    >>> q = np.linspace(0.0, 22.0, 23)[None]
+    >>> stretched(q, np.full(23, 2.0))[0, [0, 11, 22]].tolist()
+    [0.0, 11.0, 33.0]
+    """
+    middle = quantiles[:, _MIDDLE : _MIDDLE + 1]
+    return np.sort(np.maximum(middle + (quantiles - middle) * factor, 0.0), axis=1)
+
+
+def learn_combination(prior: Mapping[str, float], past: Sequence[Past]) -> Combination:
+    """Weights and spread for today.
+
+    Args:
+        prior: weights at the start; members are its keys.
+        past: scored forecasts of earlier dates; empty at the cold start, when the prior is used as it is.
+    """
+    total = sum(prior.values())
+    start = {name: weight / total for name, weight in prior.items()}
+    scored = [p for p in past if len(p.outcome) and set(start) & set(p.members)]
+    if not scored:
+        return Combination(start, np.ones(len(LEVELS)), 0)
+    weights = _weights(start, scored)
+    plain = Combination(weights, np.ones(len(LEVELS)), len(scored))
+    return Combination(weights, _stretch(plain, scored), len(scored))
+
+
+def _weights(start: Mapping[str, float], past: Sequence[Past]) -> dict[str, float]:
+    """Members are compared on dates on which all of them stand."""
+    whole = [p for p in past if set(start) <= set(p.members)]
+    if not whole:
+        return dict(start)
+    score = dict.fromkeys(start, 0.0)
+    mass = 0.0
+    for p in whole:
+        decay = 0.5 ** (p.age_weeks / HALF_LIFE_WEEKS)
+        mass += decay
+        for name in start:
+            score[name] += decay * float((weighted_interval_score(p.outcome, p.members[name], LEVELS) / p.size).mean())
+    trust = mass / (mass + COLD_WEEKS)
+    moved = {name: start[name] * (score[name] / max(mass, 1e-12) + 1e-12) ** (-WEIGHT_POWER * trust) for name in start}
+    total = sum(moved.values())
+    return {name: weight / total for name, weight in moved.items()}
+
+
+def _stretch(plain: Combination, past: Sequence[Past]) -> Floats:
+    """Factor by level: that of the three learned intervals, interpolated over the levels between."""
+    ratio: list[Floats] = [np.empty(0)] * len(_PAIRS)
+    mass: list[Floats] = []
+    for p in past:
+        combined = plain.apply({name: q for name, q in p.members.items() if name in plain.weights})
+        above = p.outcome >= combined[:, _MIDDLE]
+        mass.append(np.full(len(p.outcome), 0.5 ** (p.age_weeks / HALF_LIFE_WEEKS) / len(p.outcome)))
+        for i, (low, _) in enumerate(_PAIRS):
+            reach = np.where(above, combined[:, -1 - low] - combined[:, _MIDDLE], combined[:, _MIDDLE] - combined[:, low])
+            found = np.abs(p.outcome - combined[:, _MIDDLE]) / np.maximum(reach, 1e-9)
+            ratio[i] = np.concatenate([ratio[i], np.where((reach <= 0) & (p.outcome == combined[:, _MIDDLE]), 0.0, found)])
+    weight = np.concatenate(mass)
+    believed = sum(0.5 ** (p.age_weeks / HALF_LIFE_WEEKS) for p in past)
+    trust = believed / (believed + COLD_WEEKS)
+    factors = []
+    for found, (_, coverage) in zip(ratio, _PAIRS, strict=True):
+        order = np.argsort(found)
+        cumulated = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
+        needed = float(np.interp(coverage, cumulated, found[order]))
+        limit = np.log(_LARGEST_STRETCH)
+        factors.append(float(np.exp(trust * np.clip(np.log(max(needed, 1e-6)), -limit, limit))))
+    distance = np.abs(np.asarray(LEVELS) - 0.5)
+    return np.interp(distance, [coverage / 2.0 for _, coverage in _PAIRS], factors)

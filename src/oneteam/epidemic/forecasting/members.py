@@ -1,0 +1,199 @@
+"""The members of the ensemble: what each learns on a date, and how it forecasts from a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from oneteam.core.errors import UnknownValueError
+from oneteam.epidemic.baseline.persistence import MODEL as BASELINE
+from oneteam.epidemic.baseline.persistence import persistence_forecasts
+from oneteam.epidemic.forecasting.boosted import BoostedModel, BoostingSettings, fit_boosted
+from oneteam.epidemic.forecasting.features import rows_to_forecast, rows_to_learn
+from oneteam.epidemic.forecasting.history import History, data_day, history_panel
+from oneteam.epidemic.forecasting.linear import LinearModel, fit_linear
+from oneteam.epidemic.forecasting.nowcast import Revisions, completed, learn_revisions, nowcast_quantiles
+from oneteam.epidemic.forecasting.panel import Scaled, panel_of, scale
+from oneteam.epidemic.hub.forecasts import QuantileForecasts
+from oneteam.epidemic.hub.levels import LEVELS
+from oneteam.epidemic.hub.locations import Locations
+from oneteam.epidemic.hub.target_data import Snapshot
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+ENSEMBLE: Final = "oneteam-ensemble"
+LINEAR, BOOSTED, SHAPE = "oneteam-linear", "oneteam-boosted", "oneteam-boosted-shape"
+PRIOR: Final = {LINEAR: 1.0, BOOSTED: 1.0, SHAPE: 0.5, BASELINE: 0.0}
+"""Members, with their weights before anything was scored. Persistence is there to be compared with."""
+SPARE_STEPS: Final = 2
+"""Weeks beyond the wanted horizons for which is learned, because data may come late."""
+LEAST_ROWS: Final = 150
+"""Fewer examples of a step are not learned from."""
+SEASONAL_CORRELATION: Final = 0.4
+BLOCK_WEEKS: Final = 10
+AGGREGATE_SHARE: Final = 0.5
+"""How far the aggregate's forecast moves, in logarithm, to the sum of the places' medians."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that a forecast of one date may use.
+
+    Args:
+        snapshot: of the date.
+        earlier: snapshots of dates before it; empty for revised data.
+        places: with population.
+        histories: whole; they are cut at the day of the data.
+    """
+
+    snapshot: Snapshot
+    earlier: Sequence[Snapshot]
+    places: Locations
+    histories: Sequence[History]
+
+    @property
+    def population(self) -> Floats:
+        """Persons by place of the snapshot."""
+        index = self.places.index
+        return np.array([self.places.population[index[code]] if code in index else np.nan for code in self.snapshot.locations])
+
+    def panels(self) -> list[Scaled]:
+        """The target, then the histories as they were known."""
+        day = data_day(self.snapshot.reference_date, self.snapshot.as_of)
+        known = [h.known_on(day) for h in self.histories]
+        panels = [panel_of(self.snapshot, self.population)]
+        panels += [history_panel(h, kind) for kind, h in enumerate(known, 1) if len(h.weeks) and h.places]
+        return [scale(p) for p in panels]
+
+
+Learned = LinearModel | BoostedModel | None
+
+
+def short_names() -> dict[str, str]:
+    """Members by the name that the command line uses.
+
+    >>> sorted(short_names())
+    ['baseline', 'boosted', 'boosted-shape', 'linear']
+    """
+    return {name.removeprefix("oneteam-"): name for name in PRIOR}
+
+
+def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Learned:
+    """What a member learns on a date, to be used on that date and for some weeks after.
+
+    Returns:
+        None for a member that learns nothing, or where there is too little to learn from.
+
+    Raises:
+        UnknownValueError: no such member.
+    """
+    if member not in PRIOR:
+        raise UnknownValueError(f"no member {member!r}; there are: {', '.join(short_names())}")
+    if member == BASELINE:
+        return None
+    steps = list(range(1, max(horizons) + known.snapshot.lag_weeks + SPARE_STEPS + 1))
+    panels = known.panels()
+    seasonal = is_seasonal(panels)
+    rows = rows_to_learn(panels, steps, all_year=not seasonal)
+    if len(rows.change) < LEAST_ROWS * len(steps):
+        return None
+    base = fit_linear(rows, seasonal=seasonal)
+    if member == LINEAR:
+        return base
+    return fit_boosted(rows, base, seed, BoostingSettings(with_level=member == BOOSTED))
+
+
+def is_seasonal(panels: Sequence[Scaled]) -> bool:
+    """Whether the time of year says anything: histories are given, or series resemble themselves a year before."""
+    if len(panels) > 1:
+        return True
+    z = panels[0].z
+    now, before = z[52:].ravel(), z[:-52].ravel()
+    both = np.isfinite(now) & np.isfinite(before)
+    return bool(both.sum() >= 26 and np.corrcoef(now[both], before[both])[0, 1] > SEASONAL_CORRELATION)
+
+
+def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int]) -> QuantileForecasts:
+    """A member's forecast from a snapshot; places of which nothing is known recently are persisted.
+
+    Args:
+        member: its name.
+        learned: from `learn`, on this date or an earlier one.
+        known: of the date.
+        horizons: weeks from the reference date; those of weeks already reported become nowcasts of their final values.
+    """
+    snapshot = known.snapshot
+    revisions = learn_revisions(snapshot, known.earlier)
+    values = np.full((len(snapshot.locations), len(horizons), len(LEVELS)), np.nan)
+    if learned is not None:
+        whole = completed(snapshot, revisions)
+        scaled = scale(panel_of(whole, known.population))
+        for at, horizon in enumerate(horizons):
+            step = horizon + snapshot.lag_weeks
+            if step >= 1:
+                x = rows_to_forecast(scaled, step)
+                values[:, at] = scaled.counts(scaled.z[-1][:, None] + learned.quantiles(x, step))
+        _draw_aggregate(values, scaled.panel.aggregate)
+    return _filled(values, known, revisions, horizons)
+
+
+def _draw_aggregate(values: Floats, aggregate: int | None) -> None:
+    """Move the aggregate's quantiles part of the way to what its places say together."""
+    if aggregate is None:
+        return
+    others = np.delete(np.arange(len(values)), aggregate)
+    middle = values[:, :, len(LEVELS) // 2]
+    total = middle[others].sum(axis=0)
+    with np.errstate(all="ignore"):
+        ratio = np.where((total > 0) & (middle[aggregate] > 0), total / middle[aggregate], 1.0)
+    values[aggregate] *= (np.clip(ratio, 0.5, 2.0) ** AGGREGATE_SHARE)[:, None]
+
+
+def _filled(values: Floats, known: Known, revisions: Revisions, horizons: Sequence[int]) -> QuantileForecasts:
+    """Nowcasts where the week is reported, persistence where the member says nothing; sorted, without negatives."""
+    snapshot = known.snapshot
+    persisted = {
+        (location, horizon): row
+        for location, horizon, row in _rows_of(persistence_forecasts(snapshot, [h for h in horizons if h + snapshot.lag_weeks >= 1]))
+    }
+    index = {code: i for i, code in enumerate(snapshot.locations)}
+    for at, horizon in enumerate(horizons):
+        age = -(horizon + snapshot.lag_weeks)
+        if age >= 0:
+            values[:, at] = nowcast_quantiles(snapshot, revisions, age) if age < len(snapshot.weeks) else np.nan
+    for (location, horizon), row in persisted.items():
+        cell = values[index[location], horizons.index(horizon)]
+        if not np.isfinite(cell).all():
+            cell[:] = row
+    values = np.sort(np.maximum(values, 0.0), axis=2)
+    task = [(at, i) for at in range(len(horizons)) for i in range(len(snapshot.locations)) if np.isfinite(values[i, at]).all()]
+    return QuantileForecasts(
+        np.full(len(task), np.datetime64(snapshot.reference_date, "D")),
+        np.array([horizons[at] for at, _ in task], np.int64),
+        np.array([snapshot.locations[i] for _, i in task], object),
+        np.array([snapshot.target] * len(task), object),
+        np.array([values[i, at] for at, i in task]).reshape(-1, len(LEVELS)),
+    )
+
+
+def _rows_of(forecasts: QuantileForecasts) -> list[tuple[str, int, Floats]]:
+    return list(zip(forecasts.location.tolist(), forecasts.horizon.tolist(), forecasts.values, strict=True))
+
+
+def anchor_of(reference_date: date, dates: Sequence[date], every_weeks: int) -> date:
+    """The date on whose data a model for a reference date is learned: the newest of the dates whose week number is divisible.
+
+    Models are used for some weeks, so that a season is learned in minutes; a model never knows more than its anchor's snapshot.
+
+    >>> days = [date(2024, 1, 6), date(2024, 1, 13), date(2024, 1, 20)]
+    >>> anchor_of(days[2], days, 1) == days[2], anchor_of(days[0], [days[0]], 4) == days[0]
+    (True, True)
+    """
+    fit = [d for d in dates if d <= reference_date and (d.toordinal() // 7) % every_weeks == 0 and (reference_date - d).days < 7 * every_weeks]
+    return max(fit, default=reference_date)

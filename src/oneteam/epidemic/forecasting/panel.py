@@ -1,0 +1,184 @@
+"""Weekly series of many places from one source, on the scale on which they are learned from.
+
+Rates are taken to the fourth root, which makes the spread of weekly changes about the same at all levels, and each series is centred and
+divided by its own range, so that hospital admissions, doctors' visits and surveys speak about the same shape. Source of the idea: Ray and
+others 2025, "Flusion: integrating multiple data sources for accurate influenza predictions", Epidemics 50:100810.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from oneteam.epidemic.hub.target_data import WEEK_D, Snapshot
+from oneteam.stats.compiled import compiled
+
+Days = npt.NDArray[np.datetime64]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+PER_PERSONS: Final = 100_000.0
+ROOT: Final = 0.25
+SEASON_MONTH: Final = 8
+"""Seasons are counted from the first of August."""
+IN_SEASON: Final = (7, 45)
+"""First and last week of the season from which is learned, counted from the first of August."""
+FLOOR_RATE: Final = 0.01
+"""Added to every rate before the root is taken, so that zeros differ by a finite amount [per 100,000 and week]."""
+FLOOR_COUNT: Final = 0.5
+"""The same as a count, for small places: half a case."""
+AGGREGATE_TOLERANCE: Final = 0.05
+GAP_WEEKS: Final = 2
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series of one source.
+
+    Args:
+        source: its name.
+        kind: its number among the sources; 0 is the target itself.
+        weeks: end dates, 7 days apart, shape (weeks,).
+        places: names or codes.
+        rate: per 100,000 persons and week, or any other rate; NaN where unknown, shape (weeks, places).
+        population: persons, NaN where the rate has no population, shape (places,).
+        aggregate: position of the place that is the sum of the others; None where there is none.
+        used: weeks that may be learned from, shape (weeks,).
+    """
+
+    source: str
+    kind: int
+    weeks: Days
+    places: tuple[str, ...]
+    rate: Floats
+    population: Floats
+    aggregate: int | None
+    used: Flags
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A panel on the scale of learning: z = ((rate + floor)^(1/4) - centre) / spread.
+
+    Args:
+        panel: what was scaled.
+        z: gaps of up to two weeks filled in, shape (weeks, places).
+        floor: shape (places,).
+        centre: mean root, shape (places,).
+        spread: range of the roots, shape (places,).
+    """
+
+    panel: Panel
+    z: Floats
+    floor: Floats
+    centre: Floats
+    spread: Floats
+
+    def counts(self, z: Floats) -> Floats:
+        """Counts of people back from the scale of learning, first axis places."""
+        shape = (-1,) + (1,) * (z.ndim - 1)
+        root = np.maximum(z * self.spread.reshape(shape) + self.centre.reshape(shape), 0.0)
+        rate = np.maximum(root ** (1.0 / ROOT) - self.floor.reshape(shape), 0.0)
+        counts: Floats = rate * (self.panel.population / PER_PERSONS).reshape(shape)
+        return counts
+
+
+def panel_of(snapshot: Snapshot, population: Floats) -> Panel:
+    """The target itself as a panel.
+
+    Args:
+        snapshot: what was known.
+        population: persons by place of the snapshot; NaN where unknown: then the place counts as one of a size at which its busiest week
+            had a rate of 10 per 100,000.
+    """
+    counts = snapshot.values
+    with np.errstate(all="ignore"):
+        most = np.where(np.isfinite(counts), counts, 0.0).max(axis=0)
+    size = np.where(np.isfinite(population), population, np.maximum(most, 1.0) * PER_PERSONS / 10.0)
+    used = np.ones(len(snapshot.weeks), bool)
+    rate = counts / (size / PER_PERSONS)
+    return Panel(snapshot.target, 0, snapshot.weeks, snapshot.locations, rate, size, aggregate_of(counts), used)
+
+
+def aggregate_of(counts: Floats) -> int | None:
+    """The place that is the sum of the others, if one is.
+
+    >>> aggregate_of(np.array([[1.0, 2.0, 3.0], [4.0, 1.0, 5.0]])), aggregate_of(np.array([[1.0, 2.0], [4.0, 9.0]]))
+    (2, None)
+    """
+    if counts.shape[1] < 3:
+        return None
+    filled = np.nan_to_num(counts)
+    total = filled.sum(axis=1)
+    miss = np.abs(total[:, None] - 2.0 * filled).sum(axis=0)
+    best = int(np.argmin(miss))
+    scale = filled[:, best].sum()
+    return best if scale > 0 and miss[best] <= AGGREGATE_TOLERANCE * scale else None
+
+
+def season_of(weeks: Days) -> tuple[Ints, Ints]:
+    """Year in which each week's season began, and the week's number within it.
+
+    >>> season_of(np.array(["2024-01-06", "2024-08-03"], "datetime64[D]"))
+    (array([2023, 2024]), array([22,  0]))
+    """
+    month = weeks.astype("datetime64[M]").astype(np.int64)
+    year = month // 12 + 1970 - (month % 12 + 1 < SEASON_MONTH)
+    start = ((year - 1970) * 12 + SEASON_MONTH - 1).astype("datetime64[M]").astype("datetime64[D]")
+    return year, (weeks - start).astype(np.int64) // WEEK_D
+
+
+def weeks_to_christmas(weeks: Days) -> Floats:
+    """Weeks from each date to Christmas of its season (July to June); negative afterwards.
+
+    >>> weeks_to_christmas(np.array(["2023-12-23", "2024-01-06"], "datetime64[D]")).round(2).tolist()
+    [0.29, -1.71]
+    """
+    month = weeks.astype("datetime64[M]").astype(np.int64)
+    year = month // 12 - (month % 12 + 1 < 7)
+    christmas = (year * 12 + 11).astype("datetime64[M]").astype("datetime64[D]") + 24
+    return np.asarray((christmas - weeks).astype(np.float64) / WEEK_D)
+
+
+def scale(panel: Panel) -> Scaled:
+    """Put a panel on the scale of learning, each place by its own past in the weeks of the season."""
+    _, week = season_of(panel.weeks)
+    rows = panel.used & (week > IN_SEASON[0]) & (week < IN_SEASON[1])
+    floor = np.where(np.isfinite(panel.population), FLOOR_COUNT / (panel.population / PER_PERSONS), 0.0)
+    floor = np.maximum(floor, FLOOR_RATE)
+    root = (np.maximum(fill_gaps(panel.rate), 0.0) + floor) ** ROOT
+    if not np.isfinite(root[rows]).any(axis=0).all():
+        rows = np.ones(len(panel.weeks), bool)
+    known = np.where(np.isfinite(root), root, np.nan)[rows]
+    empty = ~np.isfinite(known).any(axis=0)
+    known[:, empty] = floor[empty] ** ROOT
+    centre = np.nanmean(known, axis=0)
+    spread = np.nanquantile(known, 0.95, axis=0) - np.nanquantile(known, 0.02, axis=0) + 0.05
+    return Scaled(panel, (root - centre) / spread, floor, centre, spread)
+
+
+@compiled
+def fill_gaps(values: Floats) -> Floats:
+    """Straight lines over gaps of up to two weeks inside a series; one week at the end is held. Shape (weeks, places).
+
+    >>> fill_gaps(np.array([[1.0], [np.nan], [3.0], [np.nan], [np.nan]])).ravel().tolist()
+    [1.0, 2.0, 3.0, 3.0, nan]
+    """
+    out = values.copy()
+    weeks, places = values.shape
+    for i in range(places):
+        last = -1
+        for t in range(weeks):
+            if np.isfinite(values[t, i]):
+                gap = t - last - 1
+                if last >= 0 and 0 < gap <= GAP_WEEKS:
+                    for k in range(1, gap + 1):
+                        out[last + k, i] = values[last, i] + (values[t, i] - values[last, i]) * k / (gap + 1)
+                last = t
+        if 0 <= last < weeks - 1:
+            out[last + 1, i] = values[last, i]
+    return out

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import JsonValue
 
@@ -51,10 +51,12 @@ class Reply:
     Args:
         header: fields.
         body: bytes.
+        kind: ``reply``, or ``error`` for a described `OneteamError`.
     """
 
     header: dict[str, JsonValue]
     body: bytes = b""
+    kind: Literal["reply", "error"] = "reply"
 
 
 Handler = Callable[[Message], Awaitable[Reply]]
@@ -101,6 +103,7 @@ class Courier:
         self._fresh = True
         self._pause_s = 0.0
         self._grace_s = 0.0
+        self._failures = 0
         self.connected = asyncio.Event()
 
     async def run(self) -> None:
@@ -219,8 +222,6 @@ class Courier:
         self._acknowledged = acknowledged + self._acknowledged
         LOG.warning("%s: %s; next try in %.1f s", self.me, err.message, self._pause_s)
 
-    _failures = 0
-
     def _give_up_largest(self, err: TooLargeError, outbox: list[Envelope]) -> list[Envelope]:
         if not outbox:
             return outbox
@@ -286,36 +287,34 @@ class Courier:
             until = int(message.head.expires_at.timestamp()) + 1
             return Envelope(secrets.token_hex(16), message.sender, until, kept)
         if known:
-            reply, kind = Reply(describe(ReplayError("this message was answered before", hint="Ask anew."))), "error"
+            reply = _failure(ReplayError("this message was answered before", hint="Ask anew."))
         else:
-            reply, kind = await self._work(message)
-        envelope = await self._sealed(self._reply_message(message, kind, reply))
+            reply = await self._work(message)
+        envelope = await self._sealed(self._reply_message(message, reply))
         if not known:
-            await asyncio.to_thread(
-                self._replies.keep, message.sender, message.id, message.head.expires_at, envelope.sealed, self._now()
-            )
+            await asyncio.to_thread(self._replies.keep, message.sender, message.id, message.head.expires_at, envelope.sealed, self._now())
         return envelope
 
-    async def _work(self, message: Message) -> tuple[Reply, str]:
+    async def _work(self, message: Message) -> Reply:
         try:
-            return await self._handler(message), "reply"
+            return await self._handler(message)
         except OneteamError as err:
             LOG.info("%s: '%s' of %s: %s", self.me, message.kind, message.sender, err.code)
             if err.detail:
                 LOG.debug("%s: %s", self.me, err.detail)
-            return Reply(describe(err)), "error"
+            return _failure(err)
         except Exception as err:  # noqa: BLE001 - whatever a message brings about, the node goes on
             # Types and places only: the text of a foreign error may repeat data.
             places = "".join(traceback.format_tb(err.__traceback__))
             LOG.error("%s: '%s' of %s failed: %s\n%s", self.me, message.kind, message.sender, type(err).__name__, places)  # noqa: TRY400
-            return Reply(describe(OneteamError("the member's node failed on this message"))), "error"
+            return _failure(OneteamError("the member's node failed on this message"))
 
-    def _reply_message(self, message: Message, kind: str, reply: Reply) -> Message:
+    def _reply_message(self, message: Message, reply: Reply) -> Message:
         now = self._now()
         life = max(message.head.expires_at - now, timedelta(seconds=30))
         try:
             return compose(
-                self.me, message.sender, kind, now=now, life=life, header=reply.header, body=reply.body, reply_to=message.id
+                self.me, message.sender, reply.kind, now=now, life=life, header=reply.header, body=reply.body, reply_to=message.id
             )
         except TooLargeError as err:
             return compose(self.me, message.sender, "error", now=now, life=life, header=describe(err), reply_to=message.id)
@@ -331,6 +330,10 @@ class Courier:
     def _send(self, envelope: Envelope) -> None:
         self._outbox.append(envelope)
         self._wake.set()
+
+
+def _failure(err: OneteamError) -> Reply:
+    return Reply(describe(err), kind="error")
 
 
 def _first(outbox: list[Envelope]) -> tuple[list[Envelope], list[Envelope]]:

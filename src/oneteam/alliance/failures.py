@@ -45,7 +45,8 @@ def rebuild(header: Mapping[str, JsonValue], member: str) -> OneteamError:
     ('RefusedError', 'carrier-a: the budget is spent', ('budget.agreement',))
     """
     try:
-        failure = Failure.model_validate(header, strict=False)
+        # Log news may stand beside it.
+        failure = Failure.model_validate({name: value for name, value in header.items() if name != "log"})
     except ValidationError:
         return WireError(f"{member}: an error that is not of its form")
     message = f"{member}: {failure.message}"

@@ -14,6 +14,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from oneteam.alliance.exchange import MAX_LETTERS
@@ -82,7 +83,7 @@ class Mailboxes:
         quotas: limits.
     """
 
-    def __init__(self, registry: Registry, quotas: Quotas = Quotas()) -> None:  # noqa: B008 - frozen
+    def __init__(self, registry: Registry, quotas: Quotas = Quotas()) -> None:
         self._quotas = quotas
         self._boxes: dict[str, _Box] = {}
         self._in_memory = 0
@@ -275,7 +276,7 @@ class _Writer:
             works = [work for work in batch if work is not None]
             failure = self._write(works)
             for work in works:
-                _from_thread(work.loop, lambda work=work: _finish(work.done, failure))  # type: ignore[misc]
+                _from_thread(work.loop, partial(_finish, work.done, failure))
             if len(works) < len(batch):
                 return
 

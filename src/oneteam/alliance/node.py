@@ -31,6 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -38,6 +39,7 @@ from pydantic import JsonValue
 
 import oneteam
 from oneteam.alliance.courier import LIFE, Courier, Reply
+from oneteam.alliance.failures import describe
 from oneteam.alliance.gossip import Gossip
 from oneteam.alliance.replies import Replies
 from oneteam.alliance.serving import stopping
@@ -249,9 +251,17 @@ class Node:
             raise WrongTypeError(f"no kind '{message.kind}'", hint=f"Kinds: {', '.join(self._handlers)}.")
         if self._gossip is not None:
             self._gossip.take(message.sender, message.header.get("log"))
-        reply = await handler(message)
+        try:
+            reply = await handler(message)
+        except OneteamError as err:
+            if self._gossip is None:
+                raise
+            # A refusal is in the log too, and its checkpoint goes with it.
+            reply = Reply(describe(err), kind="error")
         if self._gossip is not None:
-            reply.header["log"] = await self.in_thread(self._gossip.checkpoint_for, message.sender)
+            # A round's entries are covered by the checkpoint that goes with its last exchange.
+            sign = reply.kind == "error" or message.kind not in {"round.open", "round.mask"}
+            reply.header["log"] = await self.in_thread(partial(self._gossip.checkpoint_for, message.sender, sign=sign))
         return reply
 
     @property
@@ -308,7 +318,7 @@ class Node:
         old, new = message.header.get("old"), message.header.get("new")
         return Reply({"proof": await self.in_thread(self._gossip.proof_between, old, new)})
 
-    async def _audit_held(self, message: Message) -> Reply:
+    async def _audit_held(self, _: Message) -> Reply:
         if self._gossip is None:
             raise UnsupportedMeasureError(f"'{self.me}' keeps no audit log")
         return Reply({"held": await self.in_thread(self._gossip.held_notes)})
@@ -370,7 +380,5 @@ def _text(message: Message, field: str) -> str:
 
 def _meant_for(message: Message, release: Release) -> Release:
     if release.recipient != message.sender:
-        raise RefusedError(
-            f"the request was signed by another member than '{message.sender}', who sent it", reasons=("requester.sender",)
-        )
+        raise RefusedError(f"the request was signed by another member than '{message.sender}', who sent it", reasons=("requester.sender",))
     return release

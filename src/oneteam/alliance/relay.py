@@ -103,7 +103,7 @@ class Relay:
         members: Mapping[str, PublicKeys],
         url: str,
         *,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._members = dict(members)

@@ -105,7 +105,7 @@ def fingerprint(member: Member) -> str:
 
     >>> member = Member(id="a", name=Text(en="A"), verify_key="A" * 43, seal_key="B" * 43, roles=())
     >>> fingerprint(member)
-    'a3f7 5f3c d8ca a8f7 1a2b fb38 e1b0 ba8b'
+    '85ad d732 645c c2d6 8d3f ca16 7536 9e62'
     """
     content = f"oneteam-fingerprint/1\n{member.id}\n{member.verify_key}\n{member.seal_key}\n"
     digits = hashlib.sha256(content.encode()).hexdigest()[:32]
@@ -202,7 +202,7 @@ def verify_roster(text: str, me: Member, current: SignedRoster | None = None) ->
     known = {member.id: member for member in signed.roster.members}
     if me.id not in known or public_keys(known[me.id]) != public_keys(me):
         raise BadSignatureError(f"the roster has not '{me.id}' with its keys")
-    if current is not None and signed.id != current.id and signed.roster.previous != current.id:
+    if current is not None and current.id not in {signed.id, signed.roster.previous}:
         raise BadSignatureError(
             f"version {signed.roster.version} of the roster does not follow the one in use (version {current.roster.version})",
             hint="A new roster is made from the present one: `oneteam roster new --replace`.",

@@ -64,7 +64,7 @@ async def run_query(
     *,
     context: Context | None = None,
     attempts: int = 1,
-    patience: Patience = Patience(),  # noqa: B008 - frozen
+    patience: Patience = Patience(),
     progress: Progress = silent,
 ) -> Release:
     """Ask a Query and get its Release, verified.
@@ -84,7 +84,7 @@ async def run_query(
         UnreachableError: the one owner does not answer.
         UnknownValueError: the Agreement is not the query's.
     """
-    if content_id(agreement) != query.agreement:
+    if _id_of(agreement) != query.agreement:
         raise UnknownValueError("the query names another agreement", hint="Give the agreement whose id the query names.")
     if len(query.owners) == 1 and agreement.single:
         return await _single(node, query, context, patience)
@@ -96,6 +96,20 @@ async def run_query(
                 raise
             LOG.warning("%s: %s; asking anew, which costs again", node.me, err.message)
     raise RoundError("no attempt was allowed", hint="attempts must be 1 or more.")
+
+
+_KNOWN_IDS: Final[dict[int, tuple[Agreement, str]]] = {}
+
+
+def _id_of(agreement: Agreement) -> str:
+    """The Agreement's id, computed once for each object: the canonical form of large domains takes milliseconds."""
+    found = _KNOWN_IDS.get(id(agreement))
+    if found is None:
+        if len(_KNOWN_IDS) >= 16:
+            _KNOWN_IDS.clear()
+        # The Agreement is kept beside its id, so that no other object can take its place in memory.
+        found = _KNOWN_IDS[id(agreement)] = agreement, content_id(agreement)
+    return found[1]
 
 
 async def _single(node: Node, query: Query, context: Context | None, patience: Patience) -> Release:
@@ -128,9 +142,7 @@ class _Drive:
         """All exchanges, then the sum."""
         round_id, patience = self._round.id, self._patience
         signed = sign_request(self._request, self._node.keys)
-        openings = await self._gather(
-            "round.open", self._round.participants, ({"request": signed}, b""), patience.open_s, _opening
-        )
+        openings = await self._gather("round.open", self._round.participants, ({"request": signed}, b""), patience.open_s, _opening)
         self._check_enough(openings)
         opened = [openings[name] for name in self._round.ordered(openings)]
         shares = await self._gather("round.mask", tuple(openings), ({"round": round_id}, lines(opened)), patience.mask_s, _share)

@@ -82,11 +82,9 @@ async def serve_hub(
     server = _Server(_config(relay, context))
     try:
         async with stopping(stop) as told:
+            port = listener.getsockname()[1]
+            server.when_started = (lambda: ready(relay, port)) if ready is not None else None
             serving = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started and not serving.done():
-                await asyncio.sleep(0.01)
-            if ready is not None and not serving.done():
-                ready(relay, listener.getsockname()[1])
             waiting = asyncio.create_task(told.wait())
             await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
@@ -118,7 +116,14 @@ async def stopping(stop: asyncio.Event | None) -> AsyncIterator[asyncio.Event]:
 
 
 class _Server(uvicorn.Server):  # type: ignore[misc]
-    """Leaves signals to whoever runs it."""
+    """Leaves signals to whoever runs it, and says when it has started."""
+
+    when_started: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.when_started is not None:
+            self.when_started()
 
     def capture_signals(self) -> Any:
         return nullcontext()

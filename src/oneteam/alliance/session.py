@@ -148,7 +148,7 @@ class Sessions:
 
 
 def _covered(member: str, hub: str, challenge: str) -> bytes:
-    return "\n".join((member, hub, challenge)).encode()
+    return f"{member}\n{hub}\n{challenge}".encode()
 
 
 def _digest(token: str) -> bytes:

@@ -186,9 +186,8 @@ async def _content(answer: httpx.Response) -> bytes:
 
 
 def _client(transport: httpx.AsyncBaseTransport, url: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=transport, base_url=url, trust_env=False, follow_redirects=False, headers={"user-agent": "oneteam", "accept-encoding": "identity"}
-    )
+    headers = {"user-agent": "oneteam", "accept-encoding": "identity"}
+    return httpx.AsyncClient(transport=transport, base_url=url, trust_env=False, follow_redirects=False, headers=headers)
 
 
 def _check(status: int, content: bytes) -> None:

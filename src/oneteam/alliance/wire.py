@@ -23,14 +23,13 @@ from typing import Annotated, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-from pydantic import AwareDatetime, JsonValue, StringConstraints, ValidationError
+from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, ValidationError
 
 from oneteam.core.canonical import canonical
 from oneteam.core.errors import BadSignatureError, ReplayError, TooLargeError, WrongTypeError
 from oneteam.core.keys import SIGNATURE_BYTES, Keys, PublicKeys
 from oneteam.core.model import Document, Hex128, Slug
 from oneteam.privacy.signing import Lookup
-
 
 MAX_HEAD_BYTES: Final = 4 * 2**20
 MAX_BODY_BYTES: Final = 64 * 2**20
@@ -86,7 +85,7 @@ class Head(Document):
     reply_to: Hex128 | None = None
     sent_at: AwareDatetime
     expires_at: AwareDatetime
-    header: dict[str, JsonValue] = {}
+    header: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,8 @@ def unseal(sealed: bytes, me: str, keys: Keys, lookup: Lookup, now: datetime) ->
         raise WrongTypeError("a message that is shorter than its own prefix")
     signature, head_bytes, body_bytes = _PREFIX.unpack_from(plain)
     end = _PREFIX.size + head_bytes + body_bytes
-    if head_bytes > MAX_HEAD_BYTES or body_bytes > MAX_BODY_BYTES or len(plain) != size_class(end) or not plain.endswith(bytes(len(plain) - end)):
+    fits = head_bytes <= MAX_HEAD_BYTES and body_bytes <= MAX_BODY_BYTES and len(plain) == size_class(end)
+    if not fits or not plain.endswith(bytes(len(plain) - end)):
         raise WrongTypeError("a message whose lengths do not fit its bytes")
     raw_head = plain[_PREFIX.size : _PREFIX.size + head_bytes]
     body = plain[_PREFIX.size + head_bytes : end]

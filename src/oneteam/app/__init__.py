@@ -1,0 +1,1 @@
+"""Where everything is put together: homes, parts, stores, gates and transports."""

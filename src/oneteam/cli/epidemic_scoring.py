@@ -65,9 +65,8 @@ def convert(
     if json:
         print_json(result.as_dict())
         return
-    say(
-        f"{out}: {result.locations} places, {result.weeks} weeks ending {result.first_week} to {result.last_week}, {result.total:,.0f} cases"
-    )
+    span = f"{result.weeks} weeks ending {result.first_week} to {result.last_week}"
+    say(f"{out}: {result.locations} places, {span}, {result.total:,.0f} cases")
     if result.repairs:
         print_rows("Repaired or left out", [{"kind": r.kind, "location": r.location, "what": r.what} for r in result.repairs])
 
@@ -202,6 +201,7 @@ def importation(
         datetime | None, typer.Option(formats=DAY, help="Last day whose imported cases are used; later ones are scored.")
     ] = None,
     ascertainment: Annotated[str, typer.Option(help="Share of infections reported at origins, LOW:HIGH (95%).")] = "0.05:0.5",
+    home: Annotated[str, typer.Option(help="Names of the country itself, parted by semicolons.")] = "KR;KOR;Korea, South;South Korea",
     draws: Annotated[int, typer.Option(min=100, max=20_000, help="Posterior draws.")] = 1_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same numbers.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables and pictures.")] = None,
@@ -220,6 +220,7 @@ def importation(
         fit_until=fit_until.date() if fit_until else None,
         draws=draws,
         seed=seed,
+        home=tuple(name.strip() for name in home.split(";") if name.strip()),
     )
     with progress_bar(show=not (quiet or json)) as progress:
         found = run(arrivals, flights, cases, prevalence, origins, observed, settings, progress)
@@ -228,7 +229,11 @@ def importation(
         print_json(found.as_dict())
         return
     print_rows("Origins" if found.identifiable else "Origins: not identifiable", found.origin_rows())
+    if found.effects:
+        print_rows("Border measures", [vars(effect) for effect in found.effects])
     print_rows("By week", found.week_rows())
+    if found.scores:
+        print_rows("National totals, forecast a week before", [dict(found.scores)])
     for note in found.notes:
         say(f"note: {note}")
     if written:

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from oneteam.core.errors import UnknownValueError
 from oneteam.privacy.levels import Domain, Level
 
-NANO: Final = 1_000_000_000
-FINEST_SHARE: Final = 0.5
+FINEST_SHARE: Final = 0.7
 """Of rho, for the finest level where there are others; the others share the rest equally. Fixed beforehand, for all data."""
 
 _ORDER_LOW, _ORDER_HIGH, _ORDERS = -6.0, 9.0, 2_000
@@ -74,8 +73,8 @@ def share_rho(domain: Domain, levels: Sequence[Level], max_keys: int, max_value:
 
     >>> from oneteam.privacy.levels import Axis, parse_level
     >>> domain = Domain((Axis("zone", ("a", "b", "c"), {}),))
-    >>> [b.rho for b in share_rho(domain, [parse_level("zone=code"), parse_level("zone=*")], 1, 1, 0.02)]
-    [0.01, 0.01]
+    >>> [round(b.rho, 9) for b in share_rho(domain, [parse_level("zone=code"), parse_level("zone=*")], 1, 1, 0.02)]
+    [0.014, 0.006]
     """
     finest = sum(level.is_finest for level in levels)
     budgets = []
@@ -89,18 +88,6 @@ def share_rho(domain: Domain, levels: Sequence[Level], max_keys: int, max_value:
         bound = domain.sensitivity(level, max_keys, max_value)
         budgets.append(LevelBudget(level, bound, part, gaussian_sigma(bound, part)))
     return tuple(budgets)
-
-
-def nano_rho(rho: float) -> int:
-    """Rho in whole billionths, rounded up: what the ledger adds.
-
-    >>> nano_rho(0.02), nano_rho(1e-12)
-    (20000000, 1)
-    """
-    exact = rho * NANO
-    nearest = round(exact)
-    # 0.02 is no binary number: a product within rounding of a whole number is that number.
-    return nearest if abs(exact - nearest) <= 1e-6 * min(1.0, exact) else math.ceil(exact)
 
 
 def epsilon_of(rho: float, delta: float) -> float:

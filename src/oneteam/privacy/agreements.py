@@ -128,6 +128,16 @@ def read_toml(raw: bytes | str, where: str) -> dict[str, object]:
         raise FileUnreadableError(f"{where}: not TOML: {str(err) or 'too deep'}") from err
 
 
+def quoted(text: str) -> str:
+    r"""A TOML basic string, for what is written for people to edit.
+
+    >>> print(quoted('a "b"'))
+    "a \"b\""
+    """
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return '"' + "".join(escapes.get(c, c if c.isprintable() else f"\\U{ord(c):08x}") for c in text) + '"'
+
+
 def _spelled(document: Mapping[str, object]) -> dict[str, object]:
     """The document with levels in their one spelling: blanks are for people."""
     body = dict(document)

@@ -6,8 +6,10 @@ roster whenever an Agreement is read from the file, so that one whose signer's k
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -66,12 +68,13 @@ class AgreementBook:
         self._read: dict[str, Kept] = {}
         self._lock = threading.Lock()
 
-    def add(self, signed_text: str, *, now: datetime | None = None) -> Kept:
+    def add(self, signed_text: str, *, now: datetime | None = None, db: sqlite3.Connection | None = None) -> Kept:
         """Keep an Agreement; adding it again changes nothing.
 
         Args:
             signed_text: signed by every party.
             now: for the record.
+            db: the caller's transaction, if it is in one.
 
         Raises:
             BadSignatureError: a signature is missing or does not hold.
@@ -82,51 +85,59 @@ class AgreementBook:
         verify_document(signed_text, self._lookup, agreement.parties)
         check_agreement(agreement, self._members, roster=self._roster, measures=self._measures)
         identity = content_id(agreement)
-        with self._registry.transaction() as db:
+        with self._writing(db) as writing:
             # A later copy may carry signatures by new keys.
-            db.execute(
+            writing.execute(
                 "INSERT INTO agreement (id, signed, added_at) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET signed = excluded.signed",
                 (identity, signed_text, (now or datetime.now(UTC)).isoformat()),
             )
-        with self._lock:
-            self._read.pop(identity, None)
-        kept = self.get(identity)
+            with self._lock:
+                self._read.pop(identity, None)
+            kept = self.get(identity, db=writing)
         assert kept is not None
         return kept
 
-    def get(self, agreement_id: str) -> Kept | None:
-        """An Agreement with whose signatures hold now, and whether it is revoked; None if it is not kept."""
+    def get(self, agreement_id: str, *, db: sqlite3.Connection | None = None) -> Kept | None:
+        """An Agreement with whose signatures hold now, and whether it is revoked; None if it is not kept.
+
+        Args:
+            agreement_id: which.
+            db: the caller's transaction, if it is in one.
+        """
         with self._lock:
             known = self._read.get(agreement_id)
-        with self._registry.read() as db:
-            row = None if known else db.execute("SELECT signed FROM agreement WHERE id = ?", (agreement_id,)).fetchone()
-            texts = [text for (text,) in db.execute("SELECT signed FROM revocation WHERE agreement = ?", (agreement_id,))]
+        with self._reading(db) as reading:
+            row = None if known else reading.execute("SELECT signed FROM agreement WHERE id = ?", (agreement_id,)).fetchone()
+            texts = [text for (text,) in reading.execute("SELECT signed FROM revocation WHERE agreement = ?", (agreement_id,))]
         if known is None:
             if row is None:
                 return None
             known = self._open(agreement_id, row[0])
-            with self._lock:
-                self._read[agreement_id] = known
+            if db is None:
+                # Inside a transaction the row may yet be rolled back.
+                with self._lock:
+                    self._read[agreement_id] = known
         return Kept(known.agreement, known.id, known.signed_by, self._first(known.agreement, texts)) if texts else known
 
-    def revoke(self, signed_revocation: str) -> Revocation:
+    def revoke(self, signed_revocation: str, *, db: sqlite3.Connection | None = None) -> Revocation:
         """Keep a party's revocation; it holds from now on and cannot be taken back.
 
         A revocation may arrive before its Agreement does; it then waits for it.
 
         Args:
             signed_revocation: as `oneteam.privacy.agreements.sign_revocation` gave it.
+            db: the caller's transaction, if it is in one.
 
         Raises:
             BadSignatureError: not signed by the member that it names, or by no party.
             WrongTypeError: not a revocation.
         """
         revocation = open_revocation(signed_revocation, self._lookup)
-        kept = self.get(revocation.agreement)
-        if kept is not None and revocation.member not in kept.agreement.parties:
-            raise BadSignatureError(f"'{revocation.member}' is no party of the agreement and cannot revoke it")
-        with self._registry.transaction() as db:
-            db.execute(
+        with self._writing(db) as writing:
+            kept = self.get(revocation.agreement, db=writing)
+            if kept is not None and revocation.member not in kept.agreement.parties:
+                raise BadSignatureError(f"'{revocation.member}' is no party of the agreement and cannot revoke it")
+            writing.execute(
                 "INSERT INTO revocation (agreement, member, signed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (revocation.agreement, revocation.member, signed_revocation),
             )
@@ -143,6 +154,22 @@ class AgreementBook:
         with self._registry.read() as db:
             row = db.execute("SELECT signed FROM agreement WHERE id = ?", (agreement_id,)).fetchone()
         return None if row is None else str(row[0])
+
+    @contextmanager
+    def _writing(self, db: sqlite3.Connection | None) -> Iterator[sqlite3.Connection]:
+        if db is not None:
+            yield db
+            return
+        with self._registry.transaction() as own:
+            yield own
+
+    @contextmanager
+    def _reading(self, db: sqlite3.Connection | None) -> Iterator[sqlite3.Connection]:
+        if db is not None:
+            yield db
+            return
+        with self._registry.read() as own:
+            yield own
 
     def _open(self, agreement_id: str, text: str) -> Kept:
         signed = valid_signers(text, self._lookup)

@@ -26,8 +26,8 @@ from oneteam.privacy.signing import Lookup, read_document
 
 RELEASE_PURPOSE: Final = "release"
 CAUTION: Final = (
-    "Counts are noised and can be negative. One privacy unit contributes at most max_keys keys of at most max_value each, at each contributor: "
-    "totals can be below the raw ones."
+    "Counts are noised and can be negative. At each contributor, one privacy unit contributes at most max_keys keys of at most max_value "
+    "each: totals can be below the raw ones."
 )
 
 
@@ -179,7 +179,12 @@ def verify_release(release: Release, lookup: Lookup) -> None:
     """
     maker = maker_of(release)
     keys = lookup(maker)
-    if keys is None or not release.receipts or release.receipts[-1].member != maker or release.receipts[-1].sha256 != release_content(release):
+    if (
+        keys is None
+        or not release.receipts
+        or release.receipts[-1].member != maker
+        or release.receipts[-1].sha256 != release_content(release)
+    ):
         raise BadSignatureError(f"the Release is not signed as it stands by '{maker}', who made it")
     own, given = release.receipts[-1], release.receipts[:-1]
     keys.check(RELEASE_PURPOSE, bytes.fromhex(own.sha256), decode(own.signature))

@@ -1,14 +1,13 @@
 """The gate: the only way out for what was computed from rows; the only maker of a Release or of a masked Share of one.
 
-For every request, in this order: signature, freshness and nonce, agreement, policy, budget; the decision and the charge are one transaction,
-on the disk before anything is computed. Then the bounded query, the noise, the log entry of what leaves, and only then does it leave. A
-refusal is logged too, and none of its reasons depends on data. ``docs/privacy-gate.md`` has the whole order; a test over the syntax tree
-proves that no other module makes a Release (`oneteam.privacy.combine`, which joins Shares, is on the same list).
+For every request, in this order: signature, freshness and nonce, agreement, policy, budget; the decision and the charge are one
+transaction, on the disk before anything is computed. Then the bounded query, the noise, the log entry of what leaves, and only then does
+it leave. A refusal is logged too, and none of its reasons depends on data. ``docs/privacy-gate.md`` has the whole order; a test over the
+syntax tree proves that no other module makes a Release (`oneteam.privacy.combine`, which joins Shares, is on the same list).
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -18,12 +17,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from oneteam.core.canonical import canonical, content_id
-from oneteam.core.errors import BusyError, OneteamError, ReplayError, RoundError
-from oneteam.core.keys import Keys, encode
-from oneteam.core.model import Agreement, Query, Receipt, Release, ReleasedLevel
+from oneteam.core.errors import BusyError, EngineError, OneteamError, RefusedError, ReplayError, RoundError
+from oneteam.core.keys import Keys
+from oneteam.core.model import Agreement, Query, Release
 from oneteam.privacy.accounting import epsilon_of
 from oneteam.privacy.book import AgreementBook
-from oneteam.privacy.combine import RELEASE_PURPOSE, round_of
+from oneteam.privacy.combine import released_levels, round_of, signed_release
 from oneteam.privacy.contributions import Contributions
 from oneteam.privacy.ledger import Ledger
 from oneteam.privacy.mechanism import (
@@ -43,7 +42,8 @@ from oneteam.privacy.policy import Asking, LocalLimits, decide
 from oneteam.privacy.requests import Request, open_request
 from oneteam.privacy.secure_sum import MaskedShare, MemberRound, Opening, Reveal, ShareHeader, Vote
 from oneteam.privacy.signing import Lookup
-from oneteam.store.audit_log import AuditEntry, AuditLog
+from oneteam.store.audit_entry import AuditEntry, Kind
+from oneteam.store.audit_log import AuditLog
 from oneteam.store.registry import Registry
 
 Source = Callable[[Query, Agreement], Contributions]
@@ -54,12 +54,12 @@ ROUND_LIFETIME: Final = timedelta(seconds=300)
 MAX_ROUNDS: Final = 64
 
 CAUTION_DP: Final = (
-    "Counts are noised and can be negative. One privacy unit contributes at most max_keys keys of at most max_value each: totals can be below "
-    "the raw ones."
+    "Counts are noised and can be negative. One privacy unit contributes at most max_keys keys of at most max_value each: totals can be "
+    "below the raw ones."
 )
 CAUTION_THRESHOLD: Final = (
-    "Plain table: counts of few people are hidden and nothing else. This protects against little: differences between such tables, or outside "
-    "knowledge, can reveal single people. rho and epsilon do not apply."
+    "Plain table: counts of few people are hidden and nothing else. This protects against little: differences between such tables, or "
+    "outside knowledge, can reveal single people. rho and epsilon do not apply."
 )
 
 
@@ -146,7 +146,7 @@ class Gate:
             made = self._make(admitted)
             body = canonical(made)
             with self._registry.transaction() as db:
-                self._log.append(db, self._entry("release", admitted, sha256=_digest(made)))
+                self._log.append(db, self._entry("release", admitted, release=content_id(made)))
                 self._ledger.keep_release(db, admitted.plan.query_id, admitted.request.asker, body)
             return made
 
@@ -191,7 +191,7 @@ class Gate:
             self._forget(round_id)
             raise
         with self._registry.transaction() as db:
-            self._log.append(db, self._entry("release", running.permitted, sha256=masked.header.sha256))
+            self._log.append(db, self._entry("release", running.permitted, release=masked.header.sha256))
         return masked
 
     def agree(self, round_id: str, survivors: Iterable[ShareHeader]) -> Vote:
@@ -213,7 +213,7 @@ class Gate:
         revealed = running.member.reveal(survivors, votes)
         self._forget(round_id)
         with self._registry.transaction() as db:
-            self._log.append(db, self._entry("release", running.permitted, sha256=content_id(revealed)))
+            self._log.append(db, self._entry("release", running.permitted, release=content_id(revealed)))
         return revealed
 
     def _admit(self, text: str, *, joint: bool) -> _Permitted | Release:
@@ -224,67 +224,110 @@ class Gate:
             request = open_request(text, self._lookup, self._now())
             return self._charge(request, digest, joint=joint)
         except OneteamError as err:
-            reasons = getattr(err, "reasons", ()) or (err.code,)
-            with self._registry.transaction() as db:
-                self._log.append(db, self._refusal(request, digest, reasons))
+            self._log_refusal(request, digest, err.reasons if isinstance(err, RefusedError) else (err.code,))
             raise
 
     def _charge(self, request: Request, digest: str, *, joint: bool) -> _Permitted | Release:
-        query, now = request.query, self._now()
-        if joint != (request.round is not None):
+        query, round_ = request.query, request.round
+        if joint != (round_ is not None):
             raise RoundError("a joint Release is asked for with a round, a single one without")
-        kept = self._book.get(query.agreement)
-        decision = decide(query, kept, Asking(request.asker, self._me, now, request.round), self._limits)
-        if not decision.permit or kept is None:
-            raise decision.refusal()
-        plan = plan_of(query, kept.agreement)
-        permitted = _Permitted(request, digest, plan)
-        if request.round is not None:
-            for budget in plan.budgets:
-                share_sigma(budget.sigma, request.round.threshold, request.round.colluding)
-        brings_data = self._me in kept.agreement.contributors
+        agreement = self._decided(request)
+        permitted = _Permitted(request, digest, plan_of(query, agreement))
+        if round_ is not None:
+            _check_round(request, permitted.plan)
+        # A helper brings no data: its part costs nobody anything.
+        rho = query.rho if self._me in agreement.contributors else 0.0
         with self._registry.transaction() as db:
             self._ledger.remember_nonce(db, request.nonce, request.expires_at)
-            stored = None if joint else self._ledger.kept_release(plan.query_id, request.asker)
+            # Once more, now that nothing can be written in between: a revocation may have come.
+            self._decided(request)
+            stored = None if joint else self._ledger.kept_release(permitted.plan.query_id, request.asker)
             if stored is not None:
                 found = Release.model_validate_json(stored)
-                self._log.append(db, self._entry("permit", permitted, sha256=_digest(found)))
+                self._log.append(db, self._entry("permit", permitted, release=content_id(found)))
                 return found
-            rho = query.rho if brings_data else 0.0
-            self._ledger.reserve(
+            charged = self._ledger.reserve(
                 db,
                 agreement=query.agreement,
-                dataset=kept.agreement.dataset,
-                query_id=plan.query_id,
+                dataset=agreement.dataset,
+                query_id=permitted.plan.query_id,
                 recipient=request.asker,
                 rho=rho,
-                agreement_total=kept.agreement.rho_total,
+                agreement_total=agreement.rho_total,
                 dataset_cap=self._limits.dataset_rho_cap,
-                round_id=request.round.round_id if request.round else None,
+                round_id=round_.round_id if round_ else None,
             )
-            self._log.append(db, self._entry("permit", permitted, rho=rho))
+            self._log.append(db, self._entry("permit", permitted, nano_rho=charged))
         return permitted
 
-    def _rows(self, permitted: _Permitted) -> Contributions:
-        plan = permitted.plan
-        if self._me not in plan.agreement.contributors:
-            return no_contributions(plan.domain)
-        return self._source(plan.query, plan.agreement)
+    def _decided(self, request: Request) -> Agreement:
+        """The Agreement, if the policy permits."""
+        kept = self._book.get(request.query.agreement)
+        decision = decide(request.query, kept, Asking(request.asker, self._me, self._now(), request.round), self._limits)
+        if not decision.permit or kept is None:
+            raise decision.refusal()
+        return kept.agreement
+
+    def _entry(self, kind: Kind, permitted: _Permitted, *, release: str | None = None, nano_rho: int = 0) -> AuditEntry:
+        request, plan = permitted.request, permitted.plan
+        return AuditEntry(
+            at=self._now(),
+            kind=kind,
+            request=permitted.digest,
+            agreement=request.query.agreement,
+            query=plan.query_id,
+            dataset=plan.agreement.dataset,
+            requester=request.asker,
+            recipient=request.asker,
+            nano_rho=nano_rho,
+            round=request.round.round_id if request.round else None,
+            release=release,
+            context=request.context.id if request.context else None,
+        )
+
+    def _log_refusal(self, request: Request | None, digest: str, reasons: Sequence[str]) -> None:
+        entry = AuditEntry(at=self._now(), kind="refuse", request=digest, reasons=tuple(reasons))
+        if request is not None:
+            entry = entry.model_copy(
+                update={
+                    "agreement": request.query.agreement,
+                    "query": content_id(request.query),
+                    "requester": request.asker,
+                    "round": request.round.round_id if request.round else None,
+                    "context": request.context.id if request.context else None,
+                }
+            )
+        with self._registry.transaction() as db:
+            self._log.append(db, entry)
+
+    def _bounded(self, plan: Plan) -> list[Ints]:
+        """This member's tables, without noise or, for a plain table, without the cells of few; never to leave as they are."""
+        try:
+            if self._me not in plan.agreement.contributors:
+                rows = no_contributions(plan.domain)
+            else:
+                rows = self._source(plan.query, plan.agreement)
+            compute = thresholded if plan.measure.plain_threshold else true_levels
+            return compute(plan, rows, sampling_secret(self._secret, plan.query_id))
+        except Exception as err:
+            # Whatever went wrong may tell of the rows: the asker learns that it went wrong, the owner's log learns why.
+            raise EngineError("the answer could not be computed at this member", detail=f"{type(err).__name__}: {err}") from err
 
     def _share_values(self, permitted: _Permitted) -> Ints:
         """This member's table with its share of the noise: computed while the openings travel."""
         plan, round_ = permitted.plan, permitted.request.round
         assert round_ is not None, "admitted as a joint one"
-        tables = true_levels(plan, self._rows(permitted), sampling_secret(self._secret, plan.query_id))
-        sigmas = [share_sigma(b.sigma, round_.threshold, round_.colluding) for b in plan.budgets]
-        return joined(noised_levels(tables, sigmas))
+        sigmas = [share_sigma(budget.sigma, round_.threshold, round_.colluding) for budget in plan.budgets]
+        return joined(noised_levels(self._bounded(plan), sigmas))
 
     def _make(self, permitted: _Permitted) -> Release:
         """A single member's Release."""
         plan, measure = permitted.plan, permitted.plan.measure
-        rows, secret = self._rows(permitted), sampling_secret(self._secret, plan.query_id)
         plain = measure.plain_threshold
-        tables = thresholded(plan, rows, secret) if plain else noised_levels(true_levels(plan, rows, secret), [b.sigma for b in plan.budgets])
+        sigmas = [0.0 if plain else budget.sigma for budget in plan.budgets]
+        tables = self._bounded(plan)
+        if not plain:
+            tables = noised_levels(tables, sigmas)
         rho = 0.0 if plain else plan.query.rho
         made = Release(
             query=plan.query,
@@ -292,7 +335,7 @@ class Gate:
             kind="threshold" if plain else "dp",
             round=None,
             contributors=(self._me,),
-            levels=released_levels(plan, tables, [0.0 if plain else b.sigma for b in plan.budgets]),
+            levels=released_levels(plan, tables, sigmas),
             max_keys=measure.max_keys,
             max_value=measure.max_value,
             smallest_count=measure.smallest_count,
@@ -322,3 +365,10 @@ class Gate:
         now = self._now()
         for round_id in [name for name, running in self._rounds.items() if running.until <= now]:
             del self._rounds[round_id]
+
+
+def _check_round(request: Request, plan: Plan) -> None:
+    """Refuse, before anything is charged, a round that does not protect, or Shares whose noise would be too small to add up."""
+    round_ = round_of(request, plan.agreement)
+    for budget in plan.budgets:
+        share_sigma(budget.sigma, round_.threshold, round_.colluding)

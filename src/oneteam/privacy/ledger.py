@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS ledger_release (
 CREATE TABLE IF NOT EXISTS ledger_state (
   id INTEGER PRIMARY KEY CHECK (id = 1), unlevel TEXT NOT NULL DEFAULT '', given_up INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE IF NOT EXISTS ledger_ahead (note TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS ledger_admitted (
   scope TEXT NOT NULL CHECK (scope IN ('agreement', 'dataset')), id TEXT NOT NULL, PRIMARY KEY (scope, id)
 ) WITHOUT ROWID, STRICT;
@@ -237,18 +238,24 @@ class Ledger:
         Raises:
             LogError: others hold more than there is here, or something else. The ledger refuses from now on, also after a restart.
         """
+        with self.registry.read() as db:
+            # What was once seen to be ahead counts also when nobody who holds it answers today.
+            ahead = [note for (note,) in db.execute("SELECT note FROM ledger_ahead")]
+            (before,) = db.execute("SELECT unlevel FROM ledger_state").fetchone()
+        together = [*witnessed, *ahead]
         try:
-            outside = log.compare_with(witnessed)
+            outside = log.compare_with(together)
         except LogError as err:
-            self._set_unlevel(err.message)
+            self._set_unlevel(err.message, together)
             raise
         if not outside.level:
             why = f"the log has {log.size} entries, but others hold a checkpoint of {outside.highest}: charges were forgotten"
-            self._set_unlevel(why)
+            self._set_unlevel(why, together)
             raise LogError(
                 f"{why}; the ledger refuses", hint="Put the missing entries back, or give up what is left: `oneteam audit restore`."
             )
-        self._set_unlevel("")
+        if before or ahead:
+            self._set_unlevel("")
 
     def recover(self, log: AuditLog, witnessed: Sequence[str], now: datetime, entries: Iterable[bytes] | None = None) -> Recovered:
         """Make a restored member level again.
@@ -276,13 +283,16 @@ class Ledger:
                 added = log.extend(db, entries, witnessed)
                 charges = sum(self._charge_again(db, entry) for entry in added)
                 db.execute("UPDATE ledger_state SET unlevel = ''")
+            db.execute("DELETE FROM ledger_ahead")
             reasons = ("log.given_up",) if entries is None else ("log.put_back",)
             log.append(db, AuditEntry(at=now, kind="recover", reasons=reasons, document=shown))
         return Recovered(len(added), charges, log.origin, entries is None)
 
     def admit(self, *, agreement: str | None = None, dataset: str | None = None) -> None:
-        """After everything was given up: let one agreement or dataset be charged. For agreements signed since, and for datasets whose cap
-        the owner has thought over: what was charged before the loss is not known here.
+        """After everything was given up, let one agreement or dataset be charged.
+
+        For agreements signed since, and for datasets whose cap the owner has thought over: what was charged before the loss is not
+        known here.
         """
         with self.registry.transaction() as db:
             for scope, name in (("agreement", agreement), ("dataset", dataset)):
@@ -295,7 +305,7 @@ class Ledger:
         Raises:
             LogError: charges were removed, added or changed.
         """
-        logged: dict[tuple[str, ...], int] = {}
+        logged: dict[tuple[str, str], int] = {}
         for _, entry in log.entries():
             if entry.kind == "permit" and entry.agreement is not None and entry.nano_rho:
                 key = (entry.agreement, entry.dataset or "")
@@ -313,7 +323,7 @@ class Ledger:
                 )
         if not given_up and charged != logged:
             raise LogError("the ledger holds charges that the log does not permit")
-        for scope, place in (("agreement", 0), ("dataset", 1)):
+        for place, scope in enumerate(("agreement", "dataset")):
             for name in {key[place] for key in charged}:
                 total = sum(nano for key, nano in charged.items() if key[place] == name)
                 if totals.get((scope, name)) != total:
@@ -352,9 +362,12 @@ class Ledger:
         )
         return True
 
-    def _set_unlevel(self, why: str) -> None:
+    def _set_unlevel(self, why: str, notes: Sequence[str] = ()) -> None:
         with self.registry.transaction() as db:
             db.execute("UPDATE ledger_state SET unlevel = ?", [why])
+            if not why:
+                db.execute("DELETE FROM ledger_ahead")
+            db.executemany("INSERT OR IGNORE INTO ledger_ahead VALUES (?)", [[note] for note in notes])
 
 
 def _spent(db: sqlite3.Connection, scope: str, name: str | None) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from oneteam.core.errors import UnknownValueError
 from oneteam.core.model import MAX_CELLS, AgreedMeasure, Agreement, Query
 
 Ints = NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.float64)
 
 FINEST: Final = "code"
 SUMMED: Final = "*"
@@ -194,7 +195,7 @@ class Domain:
             flat = flat * length + index.reshape(along)
         return np.ascontiguousarray(np.broadcast_to(flat, self.shape)).reshape(-1)
 
-    def coarsen(self, level: Level, fine: NDArray[np.generic]) -> NDArray[np.generic]:
+    def coarsen(self, level: Level, fine: NDArray[Number]) -> NDArray[Number]:
         """Sum a finest table to the level; the type is kept.
 
         Args:

@@ -10,7 +10,7 @@ Source: RFC 6962, section 2.1 (tree); C2SP tlog-checkpoint, tlog-cosignature, tl
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,10 +20,13 @@ from oneteam.core.errors import BadSignatureError, LogError, NothingFoundError, 
 from oneteam.core.keys import Keys, PublicKeys
 from oneteam.core.progress import Progress, silent
 from oneteam.store import log_tables, merkle, notes, witness
-from oneteam.store.audit_entry import AuditEntry, ConsistencyProof, InclusionProof, hash_text
+from oneteam.store.audit_entry import AuditEntry, ConsistencyProof, InclusionProof
 from oneteam.store.log_check import Verified, verify_log
+from oneteam.store.log_reader import LogReader
 from oneteam.store.registry import Registry
-from oneteam.store.witness import Evidence, Held, Witnessed
+from oneteam.store.witness import Evidence, Witnessed
+
+__all__ = ["AuditEntry", "AuditLog", "ConsistencyProof", "InclusionProof", "Outside", "Verified", "Witnessed", "origin_of"]
 
 ORIGIN_PREFIX: Final = "oneteam.log/"
 
@@ -57,7 +60,7 @@ class Outside:
     ignored: int
 
 
-class AuditLog:
+class AuditLog(LogReader):
     """The own log of one member, and what it holds of others'.
 
     Args:
@@ -89,25 +92,12 @@ class AuditLog:
         notes.Checkpoint(origin, 0, merkle.EMPTY_ROOT)  # an origin that no checkpoint could bear is refused here
         if witness.split_origin(origin)[1] != 1:
             raise WrongTypeError(f"'{origin}': give the log's name without its restart")
-        registry.add_schemas([log_tables.LOG_SCHEMA, witness.WITNESS_SCHEMA])
-        self.registry = registry
+        super().__init__(registry)
         self.base_origin = origin
         self._keys = keys
         self._now = now
         with registry.transaction() as db:
             log_tables.name_log(db, origin)
-
-    @property
-    def origin(self) -> str:
-        """The name on checkpoints: the base name, and ``/restart-N`` after the log had to begin anew."""
-        with self.registry.read() as db:
-            return log_tables.origin(db)
-
-    @property
-    def size(self) -> int:
-        """How many entries there are."""
-        with self.registry.read() as db:
-            return log_tables.size(db)
 
     def append(self, db: sqlite3.Connection, entry: AuditEntry) -> int:
         """Add an entry inside the caller's transaction; its index.
@@ -116,22 +106,6 @@ class AuditLog:
             LogError: the stored tree lacks a node.
         """
         return log_tables.append(db, entry.to_bytes())
-
-    def entries(self, first: int = 0, count: int | None = None) -> Iterator[tuple[int, AuditEntry]]:
-        """Entries with their index, in order, as they stand when this is called."""
-        for index, body in self.bodies(first, count):
-            yield index, AuditEntry.from_bytes(body)
-
-    def bodies(self, first: int = 0, count: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Leaves as they were hashed, with their index."""
-        end = self.size if count is None else min(first + count, self.size)
-        for start in range(first, end, 10_000):
-            with self.registry.read() as db:
-                rows = db.execute(
-                    "SELECT position, body FROM audit_entry WHERE position >= ? AND position < ? ORDER BY position",
-                    [start, min(start + 10_000, end)],
-                ).fetchall()
-            yield from rows
 
     def checkpoint(self, db: sqlite3.Connection | None = None) -> str:
         """The signed note of the current tree, with the cosignatures received for it; the same text for the same size.
@@ -151,47 +125,6 @@ class AuditLog:
         with self.registry.transaction() as writing:
             return self._checkpoint(writing)
 
-    def latest_checkpoint(self) -> str | None:
-        """The largest checkpoint signed so far."""
-        with self.registry.read() as db:
-            return log_tables.last_note(db)
-
-    def prove_inclusion(self, index: int, size: int | None = None) -> InclusionProof:
-        """That entry ``index`` stands in the tree of ``size`` entries (all, when None).
-
-        Raises:
-            WrongTypeError: there is no such entry or tree.
-        """
-        with self.registry.read() as db:
-            node, whole = log_tables.node(db), self._size_within(db, size)
-            path = merkle.prove_inclusion(index, whole, node)
-            return InclusionProof(
-                origin=log_tables.origin(db),
-                leaf_index=index,
-                tree_size=whole,
-                leaf_hash=hash_text(node(0, index)),
-                root=hash_text(merkle.root(whole, node)),
-                proof=tuple(map(hash_text, path)),
-            )
-
-    def prove_consistency(self, old: int, new: int | None = None) -> ConsistencyProof:
-        """That the tree of ``new`` entries (all, when None) begins with that of ``old``.
-
-        Raises:
-            WrongTypeError: there is no such tree.
-        """
-        with self.registry.read() as db:
-            node, whole = log_tables.node(db), self._size_within(db, new)
-            path = merkle.prove_consistency(old, whole, node)
-            return ConsistencyProof(
-                origin=log_tables.origin(db),
-                old_size=old,
-                new_size=whole,
-                old_root=hash_text(merkle.root(old, node)),
-                new_root=hash_text(merkle.root(whole, node)),
-                proof=tuple(map(hash_text, path)),
-            )
-
     def verify(self, witnessed: Iterable[str] = (), progress: Progress = silent) -> Verified:
         """Recompute everything from the entries and compare it with every hash and checkpoint there is.
 
@@ -204,9 +137,20 @@ class AuditLog:
         """
         with self.registry.read() as db:
             found = verify_log(db, self._keys.public.verify, progress)
+        self.verify_against(witnessed)
+        return found
+
+    def verify_against(self, witnessed: Iterable[str]) -> None:
+        """Compare the stored tree with checkpoints of this log that others hold.
+
+        Raises:
+            LogError: the log is shorter or another one.
+            BadSignatureError: this member never signed one of them.
+            WrongTypeError: one is no checkpoint.
+        """
+        with self.registry.read() as db:
             for note in witnessed:
                 self._compare(db, notes.open_checkpoint(note, self._keys.public.verify).checkpoint)
-        return found
 
     def compare_with(self, witnessed: Sequence[str], db: sqlite3.Connection | None = None) -> Outside:
         """Whether the own log is at or beyond every checkpoint of it that others hold.
@@ -302,21 +246,6 @@ class AuditLog:
                 return True
         return False
 
-    def held(self, origin: str) -> Held | None:
-        """The largest checkpoint held of another log."""
-        with self.registry.read() as db:
-            return witness.held(db, origin)
-
-    def all_held(self) -> list[Held]:
-        """The largest checkpoint held of every other log."""
-        with self.registry.read() as db:
-            return witness.all_held(db)
-
-    def evidence(self) -> list[Evidence]:
-        """Everything found against other logs, oldest first."""
-        with self.registry.read() as db:
-            return witness.all_evidence(db)
-
     def accept_restart(self, origin: str) -> None:
         """Agree that another member's log begins anew under this name."""
         with self.registry.transaction() as db:
@@ -349,7 +278,9 @@ class AuditLog:
             raise LogError(f"the export has {total} entries, this log has {own}", hint="There is nothing to put back.")
         outside = self.compare_with(witnessed, db)
         if outside.highest == 0:
-            raise NothingFoundError("no witnessed checkpoint of this log was given", hint="Ask the other members: `oneteam audit show --held`.")
+            raise NothingFoundError(
+                "no witnessed checkpoint of this log was given", hint="Ask the other members: `oneteam audit show --held`."
+            )
         if not outside.level:
             raise LogError(f"the export has {total} entries, but others hold a checkpoint of {outside.highest}")
         return added
@@ -382,10 +313,3 @@ class AuditLog:
             )
         if merkle.root(checkpoint.size, log_tables.node(db)) != checkpoint.root:
             raise LogError(f"one of the first {checkpoint.size} entries is not what it was when their checkpoint was signed")
-
-    @staticmethod
-    def _size_within(db: sqlite3.Connection, asked: int | None) -> int:
-        size = log_tables.size(db)
-        if asked is not None and not 0 <= asked <= size:
-            raise WrongTypeError(f"the log has {size} entries, not {asked}")
-        return size if asked is None else asked

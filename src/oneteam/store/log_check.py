@@ -139,7 +139,8 @@ def _nodes_by_level(db: sqlite3.Connection, size: int) -> list[tuple[int, int]]:
 
 def _compare_level(db: sqlite3.Connection, level: int, first: int, hashes: list[bytes]) -> None:
     rows = db.execute(
-        "SELECT hash FROM audit_node WHERE level = ? AND position >= ? AND position < ? ORDER BY position", [level, first, first + len(hashes)]
+        "SELECT hash FROM audit_node WHERE level = ? AND position >= ? AND position < ? ORDER BY position",
+        [level, first, first + len(hashes)],
     ).fetchall()
     stored = [row[0] for row in rows]
     if stored == hashes:

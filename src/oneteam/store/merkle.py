@@ -10,7 +10,7 @@ Source: RFC 6962, section 2.1; RFC 9162, sections 2.1.3.2 and 2.1.4.2 (verificat
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -143,20 +143,9 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
     _check_hashes(("leaf hash", leaf), ("root", root), *((f"proof element {i}", value) for i, value in enumerate(proof)))
     if not 0 <= index < size:
         raise LogError(f"index {index} is not in a tree of {size} entries")
-    # `at` and `last` are the positions, on the level reached, of the node on the path and of the tree's last node.
-    at, last, value = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            raise LogError(f"the proof has {len(proof)} elements, more than the path of entry {index} in a tree of {size} has")
-        if at & 1 or at == last:
-            value = node_hash(sibling, value)
-            while at and not at & 1:  # a node without a right sibling moves up unchanged
-                at, last = at >> 1, last >> 1
-        else:
-            value = node_hash(value, sibling)
-        at, last = at >> 1, last >> 1
-    if last:
-        raise LogError(f"the proof has {len(proof)} elements, fewer than the path of entry {index} in a tree of {size} needs")
+    value = leaf
+    for sibling, left in _walk(index, size - 1, proof):
+        value = node_hash(sibling, value) if left else node_hash(value, sibling)
     if not hmac.compare_digest(value, root):
         raise LogError("the root that the proof leads to is not the given one")
 
@@ -173,40 +162,52 @@ def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: byt
     >>> a, b = leaf_hash(b"a"), leaf_hash(b"b")
     >>> verify_consistency(1, 2, [b], a, node_hash(a, b))
     """
-    if not 0 <= old <= new:
-        raise LogError(f"a tree of {new} entries does not begin with one of {old}")
     if old == 0:
         raise LogError("nothing can be proved from an empty tree: it is the beginning of every tree")
+    if not 0 < old <= new:
+        raise LogError(f"a tree of {new} entries does not begin with one of {old}")
+    if (old == new) == bool(proof):
+        raise LogError(f"from {old} to {new} entries the proof cannot have {len(proof)} elements")
     if old == new:
-        if proof:
-            raise LogError(f"for equal sizes the proof is empty, but it has {len(proof)} elements")
         if not hmac.compare_digest(old_root, new_root):
             raise LogError(f"two different roots for {old} entries")
         return
-    if not proof:
-        raise LogError(f"from {old} to {new} entries the proof is not empty")
     _check_hashes(("old root", old_root), ("new root", new_root), *((f"proof element {i}", value) for i, value in enumerate(proof)))
     path = list(proof) if old & (old - 1) else [old_root, *proof]
-    at, last = old - 1, new - 1
-    while at & 1:
-        at, last = at >> 1, last >> 1
+    # The path begins at the largest complete subtree that ends where the old tree ends.
+    level = (old & -old).bit_length() - 1
     old_value = new_value = path[0]
-    for sibling in path[1:]:
+    for sibling, left in _walk((old - 1) >> level, (new - 1) >> level, path[1:]):
+        if left:
+            old_value = node_hash(sibling, old_value)
+        new_value = node_hash(sibling, new_value) if left else node_hash(new_value, sibling)
+    for name, value, given in (("old", old_value, old_root), ("new", new_value, new_root)):
+        if not hmac.compare_digest(value, given):
+            raise LogError(f"the {name} root that the proof leads to is not the given one")
+
+
+def _walk(at: int, last: int, proof: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each element of a path, and whether it stands left of the node reached so far.
+
+    Args:
+        at: that node's position on its level.
+        last: position of the tree's last node on that level.
+        proof: the elements.
+
+    Raises:
+        LogError: too many or too few of them.
+    """
+    for sibling in proof:
         if last == 0:
-            raise LogError(f"the proof has {len(proof)} elements, more than one from {old} to {new} entries has")
-        if at & 1 or at == last:
-            old_value, new_value = node_hash(sibling, old_value), node_hash(sibling, new_value)
-            while at and not at & 1:
+            raise LogError(f"the proof has {len(proof)} elements, more than its place in the tree has")
+        left = bool(at & 1) or at == last
+        if left:
+            while at and not at & 1:  # a node without a right sibling moves up unchanged
                 at, last = at >> 1, last >> 1
-        else:
-            new_value = node_hash(new_value, sibling)
         at, last = at >> 1, last >> 1
+        yield sibling, left
     if last:
-        raise LogError(f"the proof has {len(proof)} elements, fewer than one from {old} to {new} entries needs")
-    if not hmac.compare_digest(old_value, old_root):
-        raise LogError("the old root that the proof leads to is not the given one")
-    if not hmac.compare_digest(new_value, new_root):
-        raise LogError("the new root that the proof leads to is not the given one")
+        raise LogError(f"the proof has {len(proof)} elements, fewer than its place in the tree needs")
 
 
 def _split(count: int) -> int:

@@ -7,6 +7,7 @@ process and several processes may use the same file at once: writers queue, read
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -23,6 +24,8 @@ APPLICATION_ID: Final = 0x6F6E_6574
 """Marks the file as ours (SQLite's ``application_id``): ``onet``."""
 BUSY_S: Final = 30.0
 """How long a writer waits for another process."""
+TURN_S: Final = 5.0
+"""How long it queues before it asks SQLite anyway."""
 
 _PRAGMAS: Final = (
     "PRAGMA synchronous=FULL",
@@ -60,6 +63,7 @@ class Registry:
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
         self._times_closed = 0
+        self._turn: int | None = None
 
     @classmethod
     def open(cls, path: Path, schemas: Iterable[str] = ()) -> Self:
@@ -78,8 +82,10 @@ class Registry:
         try:
             with disk_errors(path.name):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                # SQLite gives its side files the permissions of the main one.
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                # SQLite gives its side files the permissions of the main one. Never open a file that is there: closing it again would
+                # cancel the locks of this process's other connections (sqlite.org/howtocorrupt.html, section 2.2).
+                with suppress(FileExistsError):
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             registry._claim()
             registry.add_schemas(schemas)
         except BaseException:
@@ -122,6 +128,7 @@ class Registry:
             db = None
             try:
                 db = self._writing()
+                self._take_turn()
                 db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
@@ -131,6 +138,8 @@ class Registry:
                     self._explain(err)
                 raise
             finally:
+                if self._turn is not None:
+                    fcntl.flock(self._turn, fcntl.LOCK_UN)
                 self._writer_thread = 0
 
     @contextmanager
@@ -169,6 +178,9 @@ class Registry:
             self._readers.clear()
             self._writer = None
             self._times_closed += 1
+            if self._turn is not None:
+                os.close(self._turn)
+                self._turn = None
 
     def _check_process(self) -> None:
         if self._process != os.getpid():
@@ -177,6 +189,28 @@ class Registry:
             # The parent's other threads may have held them at the fork.
             self._writer_lock, self._readers_lock = threading.Lock(), threading.Lock()
             self._process = os.getpid()
+            if self._turn is not None:
+                os.close(self._turn)
+                self._turn = None
+
+    def _take_turn(self) -> None:
+        """Queue behind other processes' writers.
+
+        SQLite keeps them apart by itself, but waits in steps of up to 100 ms. This lock only shortens that, so it is passed over when it
+        cannot be had.
+        """
+        try:
+            if self._turn is None:
+                self._turn = os.open(f"{self.path}-turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            deadline, pause_s = time.monotonic() + TURN_S, 0.0001
+            while time.monotonic() < deadline:
+                with suppress(BlockingIOError):
+                    fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, 0.002)
+        except OSError:
+            return
 
     def _writing(self) -> sqlite3.Connection:
         self._check_process()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -133,36 +132,47 @@ def look_at(
     Returns:
         Evidence, already kept, when the two cannot both be true.
     """
+    against = _contradiction(db, checkpoint, fresh=fresh)
+    if against is None:
+        last = held(db, checkpoint.origin)
+        if last is None or last.checkpoint.size == 0:
+            return _hold(db, checkpoint, note, at)
+        old, new = sorted((last.checkpoint, checkpoint), key=lambda one: one.size)
+        if old == new:
+            return Witnessed(accepted=True, held_size=new.size)
+        if old.size > 0 and _held_at(db, checkpoint) is None:
+            if proof is None or (proof.old_size, proof.new_size) != (old.size, new.size):
+                return Witnessed(accepted=False, held_size=last.checkpoint.size)
+            if not _continues(old, new, proof):
+                against = ("inconsistent", last.note)
+    if against is None:
+        return _hold(db, checkpoint, note, at) if new is checkpoint else Witnessed(accepted=True, held_size=new.size)
+    found = Evidence(checkpoint.origin, against[0], against[1], note, at.isoformat())
+    db.execute(
+        "INSERT OR IGNORE INTO audit_evidence (origin, fault, held, shown, at) VALUES (?, ?, ?, ?, ?)",
+        [found.origin, found.fault, found.held, found.shown, found.at],
+    )
+    return found
 
-    def against(fault: Fault, other: str) -> Evidence:
-        found = Evidence(checkpoint.origin, fault, other, note, at.isoformat())
-        db.execute(
-            "INSERT OR IGNORE INTO audit_evidence (origin, fault, held, shown, at) VALUES (?, ?, ?, ?, ?)",
-            [found.origin, fault, other, note, found.at],
-        )
-        return found
 
-    same = db.execute("SELECT root, note FROM audit_held WHERE origin = ? AND size = ?", [checkpoint.origin, checkpoint.size]).fetchone()
+def _held_at(db: sqlite3.Connection, checkpoint: Checkpoint) -> tuple[bytes, str] | None:
+    row = db.execute("SELECT root, note FROM audit_held WHERE origin = ? AND size = ?", [checkpoint.origin, checkpoint.size]).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def _contradiction(db: sqlite3.Connection, checkpoint: Checkpoint, *, fresh: bool) -> tuple[Fault, str] | None:
+    """What speaks against a checkpoint without any proof, and the held note that does."""
+    same = _held_at(db, checkpoint)
     if same is not None and same[0] != checkpoint.root:
-        return against("split", same[1])
+        return "split", same[1]
     last = held(db, checkpoint.origin)
     earlier, later = _other_histories(db, checkpoint.origin)
     if later is not None and fresh:
-        return against("rollback", later.note)
+        return "rollback", later.note
     if last is None:
-        if earlier is not None and not db.execute("SELECT 1 FROM audit_restart WHERE origin = ?", [checkpoint.origin]).fetchone():
-            return against("restart", earlier.note)
-        return _hold(db, checkpoint, note, at)
-    if checkpoint.size < last.checkpoint.size:
-        return _look_at_smaller(checkpoint, last, proof, against, fresh=fresh, known=same is not None)
-    if same is not None:
-        return Witnessed(accepted=True, held_size=checkpoint.size)
-    if last.checkpoint.size > 0:
-        if proof is None or (proof.old_size, proof.new_size) != (last.checkpoint.size, checkpoint.size):
-            return Witnessed(accepted=False, held_size=last.checkpoint.size)
-        if not _continues(last.checkpoint, checkpoint, proof):
-            return against("inconsistent", last.note)
-    return _hold(db, checkpoint, note, at)
+        agreed = db.execute("SELECT 1 FROM audit_restart WHERE origin = ?", [checkpoint.origin]).fetchone()
+        return ("restart", earlier.note) if earlier is not None and not agreed else None
+    return ("rollback", last.note) if fresh and checkpoint.size < last.checkpoint.size else None
 
 
 def error_for(found: Evidence) -> LogError:
@@ -173,20 +183,6 @@ def error_for(found: Evidence) -> LogError:
         + (" If its owner has explained it: `oneteam audit accept-restart`." if found.fault == "restart" else ""),
         detail=f"held:\n{found.held}\nshown:\n{found.shown}",
     )
-
-
-def _look_at_smaller(
-    checkpoint: Checkpoint, last: Held, proof: ConsistencyProof | None, against: Callable[[Fault, str], Evidence], *, fresh: bool, known: bool
-) -> Witnessed | Evidence:
-    if fresh:
-        return against("rollback", last.note)
-    if known or checkpoint.size == 0:
-        return Witnessed(accepted=True, held_size=last.checkpoint.size)
-    if proof is None or (proof.old_size, proof.new_size) != (checkpoint.size, last.checkpoint.size):
-        return Witnessed(accepted=False, held_size=last.checkpoint.size)
-    if not _continues(checkpoint, last.checkpoint, proof):
-        return against("inconsistent", last.note)
-    return Witnessed(accepted=True, held_size=last.checkpoint.size)
 
 
 def _continues(old: Checkpoint, new: Checkpoint, proof: ConsistencyProof) -> bool:
@@ -213,7 +209,8 @@ def _hold(db: sqlite3.Connection, checkpoint: Checkpoint, note: str, at: datetim
         [checkpoint.origin, checkpoint.size, checkpoint.root, note, at.isoformat()],
     )
     db.execute(
-        "DELETE FROM audit_held WHERE origin = ?1 AND size <= (SELECT size FROM audit_held WHERE origin = ?1 ORDER BY size DESC LIMIT 1 OFFSET ?2)",
+        "DELETE FROM audit_held WHERE origin = ?1 AND size <= "
+        "(SELECT size FROM audit_held WHERE origin = ?1 ORDER BY size DESC LIMIT 1 OFFSET ?2)",
         [checkpoint.origin, HISTORY],
     )
     return Witnessed(accepted=True, held_size=checkpoint.size)

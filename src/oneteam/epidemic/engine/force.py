@@ -15,8 +15,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from oneteam.epidemic.engine.arrays import Floats, Ints, ModelArrays, PlanArrays, Scratch
-from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, lane_loop
+from oneteam.epidemic.engine.arrays import Bytes, Floats, Ints, ModelArrays, PlanArrays, Scratch
+from oneteam.epidemic.engine.lane_ops import (
+    add_four_ages,
+    add_four_zones,
+    add_one_age,
+    blend,
+    clear,
+    count_above_zero,
+    scale,
+    stretch,
+    weigh,
+    weigh_more,
+)
+from oneteam.epidemic.engine.lanes import LANES, lane_loop
 
 _F = np.float32
 
@@ -31,94 +43,63 @@ def count_infectious(day: int, m: ModelArrays, p: PlanArrays, s: Scratch) -> boo
     for z in range(zones):
         found = 0
         for a in range(ages):
-            to = ((z * ages + a) * LANES) & NOT_NEGATIVE
+            to = (z * ages + a) * LANES
             for k in range(len(m.infectious)):
                 weight = m.infectiousness[epoch, k, a] * (_F(1.0) - p.isolation[day, z] * m.isolatable[k])
-                at = (((z * compartments + m.infectious[k]) * ages + a) * LANES) & NOT_NEGATIVE
+                at = ((z * compartments + m.infectious[k]) * ages + a) * LANES
                 if k == 0:
-                    for lane in range(LANES):
-                        s.infectious[to + lane] = weight * _F(s.state[at + lane])
+                    weigh(s.infectious, to, s.state, at, weight)
                 else:
-                    for lane in range(LANES):
-                        s.infectious[to + lane] += weight * _F(s.state[at + lane])
-            for lane in range(LANES):
-                found += 1 if s.infectious[to + lane] > _F(0.0) else 0
+                    weigh_more(s.infectious, to, s.state, at, weight)
+            found += count_above_zero(s.infectious, to)
         s.active[z] = 1 if found > 0 else 0
         anywhere = anywhere or found > 0
     return anywhere
 
 
 @lane_loop
-def gather(start: int, end: int, zone: Ints, share: Floats, row: int, present: np.ndarray, source: Floats, length: int, out: Floats) -> bool:
-    """``out`` = the weighted sum of other zones' rows of ``source``; zones that are not present are passed over. False when all are."""
+def gather(start: int, end: int, zone: Ints, share: Floats, regime: int, present: Bytes, rows: Floats, length: int, out: Floats) -> bool:
+    """``out`` = the sum of other zones' rows by their shares; zones that are not present are passed over. False when all are."""
     anybody = False
-    for i in range(length):
-        out[i] = _F(0.0)
+    clear(out, length)
     e = start
     while e < end:
-        # Four rows at a time: the sum is loaded and stored once for all of them.
+        # Four zones at a time: the sum is loaded and stored once for all of them.
         w0, w1, w2, w3 = _F(0.0), _F(0.0), _F(0.0), _F(0.0)
-        a0 = a1 = a2 = a3 = 0
+        a0, a1, a2, a3 = 0, 0, 0, 0
         found = 0
         while e < end and found < 4:
             z = zone[e]
             if present[z] != 0:
-                at = z * length
                 if found == 0:
-                    w0, a0 = share[row, e], at
+                    w0, a0 = share[regime, e], z * length
                 elif found == 1:
-                    w1, a1 = share[row, e], at
+                    w1, a1 = share[regime, e], z * length
                 elif found == 2:
-                    w2, a2 = share[row, e], at
+                    w2, a2 = share[regime, e], z * length
                 else:
-                    w3, a3 = share[row, e], at
+                    w3, a3 = share[regime, e], z * length
                 found += 1
             e += 1
         if found > 0:
             anybody = True
-            _add_four(out, source, length, w0, w1, w2, w3, a0, a1, a2, a3)
+            add_four_zones(out, rows, length, w0, w1, w2, w3, a0, a1, a2, a3)
     return anybody
 
 
 @lane_loop
-def _add_four(
-    out: Floats, source: Floats, length: int, w0: _F, w1: _F, w2: _F, w3: _F, a0: int, a1: int, a2: int, a3: int
-) -> None:
-    a0 &= NOT_NEGATIVE
-    a1 &= NOT_NEGATIVE
-    a2 &= NOT_NEGATIVE
-    a3 &= NOT_NEGATIVE
-    for i in range(length):
-        out[i] += w0 * source[a0 + i] + w1 * source[a1 + i] + w2 * source[a2 + i] + w3 * source[a3 + i]
-
-
-@lane_loop
-def meet(contacts: Floats, regime: int, source: Floats, factor: _F, out: Floats, to: int, ages: int, add: bool) -> None:
-    """``out`` = factor times contacts times ``source``, by lane; added to what is there where asked."""
-    to &= NOT_NEGATIVE
+def meet(contacts: Floats, regime: int, rows: Floats, factor: _F, out: Floats, to: int, ages: int) -> None:
+    """``out`` += factor times contacts times ``rows``, by lane."""
     for a in range(ages):
-        at = (to + a * LANES) & NOT_NEGATIVE
-        if not add:
-            for lane in range(LANES):
-                out[at + lane] = _F(0.0)
+        row = to + a * LANES
         b = 0
         while b + 4 <= ages:
             c0, c1 = contacts[regime, a, b] * factor, contacts[regime, a, b + 1] * factor
             c2, c3 = contacts[regime, a, b + 2] * factor, contacts[regime, a, b + 3] * factor
-            y = (b * LANES) & NOT_NEGATIVE
-            for lane in range(LANES):
-                out[at + lane] += (
-                    c0 * source[y + lane]
-                    + c1 * source[y + LANES + lane]
-                    + c2 * source[y + 2 * LANES + lane]
-                    + c3 * source[y + 3 * LANES + lane]
-                )
+            add_four_ages(out, row, rows, b * LANES, c0, c1, c2, c3)
             b += 4
         while b < ages:
-            c0 = contacts[regime, a, b] * factor
-            y = (b * LANES) & NOT_NEGATIVE
-            for lane in range(LANES):
-                out[at + lane] += c0 * source[y + lane]
+            add_one_age(out, row, rows, b * LANES, contacts[regime, a, b] * factor)
             b += 1
 
 
@@ -136,11 +117,9 @@ def press_by_day(day: int, p: PlanArrays, s: Scratch) -> None:
         for b in range(ages):
             stay = (_F(1.0) - p.travel[b] * p.away[row, j]) * p.per_present[row, j, b]
             visit = p.travel[b] * p.per_present[row, j, b]
-            at = (b * LANES) & NOT_NEGATIVE
-            own = ((j * ages + b) * LANES) & NOT_NEGATIVE
-            for lane in range(LANES):
-                s.mixed[at + lane] = visit * s.mixed[at + lane] + stay * s.infectious[own + lane]
-        meet(p.contacts_out, p.regime[day, j], s.mixed, p.transmission[day, j], s.pressure, j * length, ages, False)
+            blend(s.mixed, b * LANES, visit, s.infectious, (j * ages + b) * LANES, stay, _F(0.0))
+            stretch(s.pressure, (j * ages + b) * LANES, _F(0.0), _F(0.0))
+        meet(p.contacts_out, p.regime[day, j], s.mixed, p.transmission[day, j], s.pressure, j * length, ages)
 
 
 @lane_loop
@@ -154,23 +133,14 @@ def press_on_residents(day: int, i: int, p: PlanArrays, s: Scratch) -> bool:
     if not out and s.under_pressure[i] == 0 and imported <= _F(0.0):
         return False
     for a in range(ages):
-        at = (a * LANES) & NOT_NEGATIVE
-        own = ((i * ages + a) * LANES) & NOT_NEGATIVE
         base = imported * p.importation_age[a]
-        away = p.travel[a]
-        stay = (_F(1.0) - away * p.away[row, i]) if s.under_pressure[i] != 0 else _F(0.0)
-        if stay > _F(0.0):
-            for lane in range(LANES):
-                s.hazard[at + lane] = away * s.hazard[at + lane] + stay * s.pressure[own + lane] + base
+        if s.under_pressure[i] != 0:
+            stay = _F(1.0) - p.travel[a] * p.away[row, i]
+            blend(s.hazard, a * LANES, p.travel[a], s.pressure, (i * ages + a) * LANES, stay, base)
         else:
-            for lane in range(LANES):
-                s.hazard[at + lane] = away * s.hazard[at + lane] + base
+            stretch(s.hazard, a * LANES, p.travel[a], base)
     if s.active[i] != 0:
         for b in range(ages):
-            share = p.per_person[i, b]
-            at = (b * LANES) & NOT_NEGATIVE
-            own = ((i * ages + b) * LANES) & NOT_NEGATIVE
-            for lane in range(LANES):
-                s.mixed[at + lane] = share * s.infectious[own + lane]
-        meet(p.contacts_home, p.regime[day, i], s.mixed, p.transmission[day, i], s.hazard, 0, ages, True)
+            scale(s.mixed, b * LANES, s.infectious, (i * ages + b) * LANES, p.per_person[i, b])
+        meet(p.contacts_home, p.regime[day, i], s.mixed, p.transmission[day, i], s.hazard, 0, ages)
     return True

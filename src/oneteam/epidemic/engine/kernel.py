@@ -12,8 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from oneteam.epidemic.engine import exact_sampler, fast_sampler
-from oneteam.epidemic.engine.arrays import INFECTION, VACCINATION, Floats, Ints, ModelArrays, Output, PlanArrays, Scratch
+from oneteam.epidemic.engine.arrays import INFECTION, VACCINATION, Doubles, Floats, Ints, ModelArrays, Output, PlanArrays, Scratch
 from oneteam.epidemic.engine.force import count_infectious, press_by_day, press_on_residents
+from oneteam.epidemic.engine.lane_ops import add, copy, fill32, fill64, subtract
 from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, day_keys, lane_loop
 
 _F = np.float32
@@ -32,34 +33,47 @@ def draw_constant(
 ) -> bool:
     """Draw with one probability for all lanes; returns whether anybody moves."""
     if exact:
-        for lane in range(LANES):
-            s.w64[_P64 + lane] = rarer
-            s.w64[_H64 + lane] = hazard
+        fill64(s.w64, _P64, rarer)
+        fill64(s.w64, _H64, hazard)
         return _draw_exact(n, at, s.w64, flip, counter, s.k0, s.k1, out, to)
-    for lane in range(LANES):
-        s.w32[_P32 + lane] = _F(rarer)
-        s.w32[_H32 + lane] = _F(hazard)
+    fill32(s.w32, _P32, _F(rarer))
+    fill32(s.w32, _H32, _F(hazard))
     return _draw_fast(n, at, s.w32, flip, counter, s.k0, s.k1, out, to)
+
+
+@lane_loop
+def _hazards_fast(hazard: Floats, row: int, times: _F, plus: _F, w: Floats) -> int:
+    """Fill probabilities and hazards; returns in how many lanes moving is the likelier."""
+    row &= NOT_NEGATIVE
+    likely = _I(0)
+    for lane in range(LANES):
+        h = times * hazard[row + lane] + plus
+        w[_P32 + lane] = _p_fast(h)
+        w[_H32 + lane] = h
+        likely += _I(1) if h > _LN2 else _I(0)
+    return likely
+
+
+@lane_loop
+def _hazards_exact(hazard: Floats, row: int, times: _F, plus: _F, w: Doubles) -> int:
+    """The same in doubles."""
+    row &= NOT_NEGATIVE
+    likely = 0
+    for lane in range(LANES):
+        h = np.float64(times * hazard[row + lane] + plus)
+        w[_P64 + lane] = _p_exact(h)
+        w[_H64 + lane] = h
+        likely += 1 if h > _LN2 else 0
+    return likely
 
 
 @lane_loop
 def draw_varied(exact: bool, n: Ints, at: int, hazard: Floats, row: int, times: _F, plus: _F, counter: _U, s: Scratch, out: Ints, to: int) -> bool:
     """Draw with the hazard ``times * hazard[row + lane] + plus`` of each lane; returns whether anybody moves."""
-    row &= NOT_NEGATIVE
-    likely = 0
-    for lane in range(LANES):
-        likely += 1 if times * hazard[row + lane] + plus > _LN2 else 0
-    if likely == 0:
-        if exact:
-            for lane in range(LANES):
-                h = np.float64(times * hazard[row + lane] + plus)
-                s.w64[_P64 + lane] = _p_exact(h)
-                s.w64[_H64 + lane] = h
+    if exact:
+        if _hazards_exact(hazard, row, times, plus, s.w64) == 0:
             return _draw_exact(n, at, s.w64, False, counter, s.k0, s.k1, out, to)
-        for lane in range(LANES):
-            h32 = times * hazard[row + lane] + plus
-            s.w32[_P32 + lane] = _p_fast(h32)
-            s.w32[_H32 + lane] = h32
+    elif _hazards_fast(hazard, row, times, plus, s.w32) == 0:
         return _draw_fast(n, at, s.w32, False, counter, s.k0, s.k1, out, to)
     return _draw_likely(exact, n, at, hazard, row, times, plus, counter, s, out, to)
 
@@ -140,14 +154,12 @@ def _share(
     groups = len(m.group_source)
     slots = groups + len(m.branch_target)
     first, end = m.group_branch[g], m.group_branch[g + 1]
-    for lane in range(LANES):
-        s.rest[lane] = s.total[lane]
+    copy(s.rest, 0, s.total, 0)
     hazard_left = np.float64(vaccination) + m.hazard[epoch, g, a]
     for b in range(first, end):
-        to = (b * LANES) & NOT_NEGATIVE
+        to = b * LANES
         if b == end - 1:
-            for lane in range(LANES):
-                s.moved[to + lane] = s.rest[lane]
+            copy(s.moved, to, s.rest, 0)
             s.has_moved[b] = 1
             return
         counter = _U(cell * slots + groups + b)
@@ -166,8 +178,7 @@ def _share(
             found = draw_constant(exact, s.rest, 0, rarer, -np.log1p(-rarer), flip, counter, s, s.moved, to)
         if found:
             s.has_moved[b] = 1
-            for lane in range(LANES):
-                s.rest[lane] -= s.moved[to + lane]
+            subtract(s.rest, 0, s.moved, to)
 
 
 @lane_loop
@@ -188,26 +199,22 @@ def settle(day: int, z: int, a: int, m: ModelArrays, p: PlanArrays, s: Scratch, 
     area = p.area[z]
     base = z * compartments
     for g in range(len(m.group_source)):
-        source = ((base + m.group_source[g]) * ages + a) * LANES & NOT_NEGATIVE
+        source = ((base + m.group_source[g]) * ages + a) * LANES
         for b in range(m.group_branch[g], m.group_branch[g + 1]):
             if s.has_moved[b] == 0:
                 continue
             s.has_moved[b] = 0
-            by = (b * LANES) & NOT_NEGATIVE
-            target = ((base + m.branch_target[b]) * ages + a) * LANES & NOT_NEGATIVE
-            for lane in range(LANES):
-                s.state[source + lane] -= s.moved[by + lane]
-            for lane in range(LANES):
-                s.state[target + lane] += s.moved[by + lane]
+            by = b * LANES
+            target = ((base + m.branch_target[b]) * ages + a) * LANES
+            subtract(s.state, source, s.moved, by)
+            add(s.state, target, s.moved, by)
             for f in range(2):
                 flow = m.flow[b, f]
                 if flow >= 0:
-                    to = (((flow * days + day) * areas + area) * LANES) & NOT_NEGATIVE
-                    for lane in range(LANES):
-                        o.flow_area[to + lane] += s.moved[by + lane]
-                    to = (((flow * days + day) * ages + a) * LANES) & NOT_NEGATIVE
-                    for lane in range(LANES):
-                        o.flow_age[to + lane] += s.moved[by + lane]
+                    to = ((flow * days + day) * areas + area) * LANES
+                    add(o.flow_area, to, s.moved, by)
+                    to = ((flow * days + day) * ages + a) * LANES
+                    add(o.flow_age, to, s.moved, by)
 
 
 @lane_loop
@@ -218,13 +225,12 @@ def count_stocks(day: int, m: ModelArrays, p: PlanArrays, s: Scratch, o: Output)
     days, areas = o.days, o.areas
     for k in range(stocks):
         for z in range(zones):
-            to = (((k * days + day) * areas + p.area[z]) * LANES) & NOT_NEGATIVE
+            to = ((k * days + day) * areas + p.area[z]) * LANES
             for c in range(compartments):
                 if m.stock[k, c] != 0:
                     for a in range(ages):
-                        at = (((z * compartments + c) * ages + a) * LANES) & NOT_NEGATIVE
-                        for lane in range(LANES):
-                            o.stock_area[to + lane] += s.state[at + lane]
+                        at = ((z * compartments + c) * ages + a) * LANES
+                        add(o.stock_area, to, s.state, at)
 
 
 @lane_loop

@@ -45,8 +45,8 @@ class BoostingSettings:
     """
 
     bags: int = 6
-    rounds: int = 60
-    leaves: int = 15
+    rounds: int = 100
+    leaves: int = 31
     rate: float = 0.1
     with_level: bool = True
 

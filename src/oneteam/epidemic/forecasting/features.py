@@ -30,6 +30,7 @@ NAMES: Final = (
 COLUMN: Final = {name: i for i, name in enumerate(NAMES)}
 LEVELS_OF_SERIES: Final = ("level", "mean_2", "mean_4", "nation_level", "centre", "below_peak_16", "above_low_26")
 """Features that tell how high a series stands, not how it moves."""
+BLOCK_WEEKS: Final = 10
 FIRST_WEEK: Final = 5
 """A row needs so many earlier weeks."""
 
@@ -41,7 +42,7 @@ class Rows:
     Args:
         x: features, shape (rows, features).
         change: what the series did over ``step`` weeks, on the scale of learning, shape (rows,).
-        season: year in which the season began, shape (rows,).
+        season: year in which the season began, or another number for weeks that belong together, shape (rows,).
         step: weeks ahead, shape (rows,).
         kind: of the source, shape (rows,).
     """
@@ -174,13 +175,14 @@ def rows_to_learn(panels: list[Scaled], steps: list[int], *, all_year: bool = Fa
     Args:
         panels: the target first, then histories.
         steps: weeks ahead.
-        all_year: take also the weeks outside the season.
+        all_year: take also the weeks outside the season; then spans of `BLOCK_WEEKS` weeks take the place of seasons.
     """
     parts: list[tuple[Singles, Floats, Ints, Ints, Ints]] = []
     for scaled in panels:
         found = features(scaled)
         year, week = season_of(scaled.panel.weeks)
         in_season = np.ones(len(week), bool) if all_year else (week >= IN_SEASON[0]) & (week <= IN_SEASON[1])
+        group = scaled.panel.weeks.astype(np.int64) // (7 * BLOCK_WEEKS) if all_year else year
         for step in steps:
             origin = np.flatnonzero(in_season[: len(week) - step])
             origin = origin[origin >= FIRST_WEEK]
@@ -191,7 +193,7 @@ def rows_to_learn(panels: list[Scaled], steps: list[int], *, all_year: bool = Fa
             block = np.column_stack([x[at, place], np.full(len(at), step, np.float32)])
             steps_of = np.full(len(at), step, np.int64)
             kinds = np.full(len(at), scaled.panel.kind, np.int64)
-            parts.append((block, change[at, place], year[origin][at], steps_of, kinds))
+            parts.append((block, change[at, place], group[origin][at], steps_of, kinds))
     return Rows(*(np.concatenate([part[i] for part in parts]) for i in range(5)))
 
 

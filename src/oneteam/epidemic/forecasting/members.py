@@ -31,12 +31,11 @@ ENSEMBLE: Final = "oneteam-ensemble"
 LINEAR, BOOSTED, SHAPE = "oneteam-linear", "oneteam-boosted", "oneteam-boosted-shape"
 PRIOR: Final = {LINEAR: 1.0, BOOSTED: 1.0, SHAPE: 0.5, BASELINE: 0.0}
 """Members, with their weights before anything was scored. Persistence is there to be compared with."""
-SPARE_STEPS: Final = 2
-"""Weeks beyond the wanted horizons for which is learned, because data may come late."""
+SPARE_STEPS: Final = 1
+"""Weeks beyond the wanted horizons for which is learned, because data may come a week later than on the day of learning."""
 LEAST_ROWS: Final = 150
 """Fewer examples of a step are not learned from."""
 SEASONAL_CORRELATION: Final = 0.4
-BLOCK_WEEKS: Final = 10
 AGGREGATE_SHARE: Final = 0.5
 """How far the aggregate's forecast moves, in logarithm, to the sum of the places' medians."""
 

@@ -23,7 +23,7 @@ AGES: Final = 3
 SETTLED_WEEKS: Final = 3
 """A week this much older than today's newest one counts as final."""
 HALF_LIFE_WEEKS: Final = 6.0
-OWN_AFTER_WEEKS: Final = 6.0
+OWN_AFTER_WEEKS: Final = 20.0
 """Weeks of its own after which a place's average weighs as much as that of all places."""
 OFFSET: Final = 1.0
 LARGEST: Final = 0.5

@@ -145,9 +145,9 @@ def weeks_to_christmas(weeks: Days) -> Floats:
 
 
 def scale(panel: Panel) -> Scaled:
-    """Put a panel on the scale of learning, each place by its own past in the weeks of the season."""
+    """Put a panel on the scale of learning, each place by its own past in the weeks of the season, disturbed seasons too."""
     _, week = season_of(panel.weeks)
-    rows = panel.used & (week > IN_SEASON[0]) & (week < IN_SEASON[1])
+    rows = (week > IN_SEASON[0]) & (week < IN_SEASON[1])
     floor = np.where(np.isfinite(panel.population), FLOOR_COUNT / (panel.population / PER_PERSONS), 0.0)
     floor = np.maximum(floor, FLOOR_RATE)
     root = (np.maximum(fill_gaps(panel.rate), 0.0) + floor) ** ROOT

@@ -1,0 +1,173 @@
+"""``oneteam query``: ask members, get a Release; ``oneteam catalog``: what there is to ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from oneteam.core.model import Agreement, Release
+
+app = typer.Typer(help="Ask members; get a Release. 회원에게 묻고 결과를 받습니다.", no_args_is_help=True)
+HomeOption = Annotated[Path, typer.Option("--home", envvar="ONETEAM_HOME", help="The recipient's home.", show_default=".oneteam")]
+HOME = Path(".oneteam")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+QueryFileArgument = Annotated[Path, typer.Argument(help="query.toml: measure, first_day, and what differs from the agreement.")]
+
+
+@app.command()
+def run(
+    file: QueryFileArgument,
+    home: HomeOption = HOME,
+    out: Annotated[Path | None, typer.Option(help="Write the Release itself (.json).")] = None,
+    table: Annotated[Path | None, typer.Option(help="Write the consistent estimates (.parquet, .csv or .json).")] = None,
+    attempts: Annotated[int, typer.Option(help="How often to try when members drop out; every further time costs again.", min=1, max=10)] = 1,
+    limit: Annotated[int, typer.Option(help="Rows to print.", min=0)] = 10,
+    json: Json = False,
+) -> None:
+    """Ask a query and print what came back, with its uncertainty and its cost.
+
+    The same query asked again gives the kept Release and costs nothing.
+    """
+    import asyncio
+
+    from oneteam.alliance.home import Home
+    from oneteam.app.asking import complete, read_query
+    from oneteam.app.desk import at_desk, release_of
+    from oneteam.cli.render import print_json, progress_bar
+    from oneteam.store.tables import write_atomically
+
+    opened = Home.open(home)
+    query, kept = complete(read_query(file), _book(opened))
+
+    async def asked(progress: Any) -> dict[str, Any]:
+        async with at_desk(opened) as desk:
+            return await desk.do("query", {"query": query.model_dump(mode="json"), "attempts": attempts}, progress)
+
+    with progress_bar(show=not json) as progress:
+        answer = asyncio.run(asked(progress))
+    release = release_of(answer)
+    if out is not None:
+        write_atomically(out, release.model_dump_json(indent=1).encode())
+    _deliver(release, kept.agreement, table, limit=limit, as_json=json, note="kept from before: spent nothing" if answer["kept"] else "")
+    if json:
+        print_json({"release": answer["release"], "kept": answer["kept"], "out": out, "table": table})
+
+
+@app.command()
+def check(file: QueryFileArgument, home: HomeOption = HOME, json: Json = False) -> None:
+    """Show what a query means and whether the agreement allows it; asks nobody, spends nothing."""
+    from datetime import UTC, datetime
+
+    from oneteam.alliance.home import Home
+    from oneteam.app.asking import complete, foresee, read_query
+    from oneteam.cli.render import print_json, print_rows, say
+    from oneteam.core.canonical import content_id
+    from oneteam.privacy.accounting import epsilon_of
+
+    opened = Home.open(home)
+    query, kept = complete(read_query(file), _book(opened))
+    decisions = foresee(query, kept, opened.id, datetime.now(UTC))
+    if json:
+        body = {name: {"permit": d.permit, "reasons": d.codes} for name, d in decisions.items()}
+        print_json({"query": query.model_dump(mode="json"), "id": content_id(query), "decisions": body})
+    else:
+        say(f"query {content_id(query)}")
+        say(f"{query.measure} by {' × '.join(query.dimensions)}, {query.first_day} to {query.last_day}, levels:")
+        for level in query.levels:
+            say(f"  {level}")
+        epsilon = epsilon_of(query.rho, kept.agreement.delta)
+        say(f"costs rho {query.rho:g} (epsilon {epsilon:.2f} at delta {kept.agreement.delta:g})")
+        print_rows(
+            "What each member's agreement says (its own limits and budget show only when it is asked)",
+            [
+                {"member": name, "decision": "permit" if d.permit else "refuse", "reasons": "; ".join(r.text_en for r in d.reasons)}
+                for name, d in decisions.items()
+            ],
+        )
+    if not all(d.permit for d in decisions.values()):
+        raise typer.Exit(77)
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A Release, as `query run --out` writes it.")],
+    home: HomeOption = HOME,
+    table: Annotated[Path | None, typer.Option(help="Write the consistent estimates (.parquet, .csv or .json).")] = None,
+    limit: Annotated[int, typer.Option(help="Rows to print.", min=0)] = 10,
+    json: Json = False,
+) -> None:
+    """Verify a Release's signatures and print its estimates, uncertainty and cost."""
+    from oneteam.alliance.home import Home, read_bytes
+    from oneteam.cli.render import print_json
+    from oneteam.core.errors import NothingFoundError
+    from oneteam.privacy.combine import read_release
+
+    opened = Home.open(home)
+    release = read_release(read_bytes(file), opened.lookup())
+    kept = next((one for one in _book(opened) if one.id == release.query.agreement), None)
+    if kept is None:
+        raise NothingFoundError(f"agreement {release.query.agreement[:12]} of {file} is not kept in {home}")
+    _deliver(release, kept.agreement, table, limit=limit, as_json=json, note="signatures hold")
+    if json:
+        print_json({"valid": True, "release": release.model_dump(mode="json"), "table": table})
+
+
+def catalog(
+    home: HomeOption = HOME,
+    member: Annotated[str | None, typer.Option(help="Only this member's.")] = None,
+    json: Json = False,
+) -> None:
+    """List datasets, measures and agreements of the alliance's members; `--json` gives DCAT 3 as JSON-LD."""
+    import asyncio
+
+    from oneteam.alliance.catalogue import catalogue_rows
+    from oneteam.alliance.home import Home
+    from oneteam.app.desk import at_desk
+    from oneteam.cli.render import print_json, print_rows, say
+
+    async def found() -> dict[str, Any]:
+        async with at_desk(Home.open(home)) as desk:
+            return await desk.do("catalog", {"member": member})
+
+    catalogues = asyncio.run(found())
+    if json:
+        print_json(catalogues)
+        return
+    rows = [{"member": name, **row} for name, one in catalogues.items() if "error" not in one for row in catalogue_rows(one)]
+    if rows:
+        print_rows("What members hold and what may be asked of it", rows)
+    for name, one in catalogues.items():
+        if "error" in one:
+            say(f"{name}: {one['error']['message']}", style="dim")
+
+
+def _book(home: Any) -> Any:
+    """The Agreements of a home, those that lie as files included."""
+    from oneteam.privacy.book import BOOK_SCHEMA
+
+    registry = home.open_registry((BOOK_SCHEMA,))
+    try:
+        book = home.book(registry)
+        home.fill_book(book)
+        return book.all()
+    finally:
+        registry.close()
+
+
+def _deliver(release: Release, agreement: Agreement, table: Path | None, *, limit: int, as_json: bool, note: str) -> None:
+    """Print what people look at first, and write the table."""
+    from oneteam.app.results import summary, write_estimates
+    from oneteam.cli.render import print_table, say
+
+    if table is not None:
+        write_estimates(table, release, agreement)
+    if as_json:
+        return
+    told = summary(release, agreement)
+    for line in (*told.lines, *([note] if note else [])):
+        say(line)
+    if limit:
+        print_table("Largest estimates", told.largest, limit)

@@ -1,0 +1,149 @@
+"""What is done to all lanes of a row at once. Each is a function of its own because only there the compiler sees that indices are not negative,
+without which it leaves the loop scalar.
+
+A row is `LANES` neighbouring numbers of a flat array; it is given by the place of its first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from oneteam.epidemic.engine.arrays import Doubles, Floats, Ints
+from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, lane_loop
+
+_F = np.float32
+
+
+@lane_loop
+def weigh(out: Floats, to: int, people: Ints, at: int, weight: _F) -> None:
+    """``out = weight * people``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] = weight * _F(people[at + lane])
+
+
+@lane_loop
+def weigh_more(out: Floats, to: int, people: Ints, at: int, weight: _F) -> None:
+    """``out += weight * people``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] += weight * _F(people[at + lane])
+
+
+@lane_loop
+def count_above_zero(row: Floats, at: int) -> int:
+    """In how many lanes the row is above zero."""
+    at &= NOT_NEGATIVE
+    found = np.int32(0)
+    for lane in range(LANES):
+        found += np.int32(1) if row[at + lane] > _F(0.0) else np.int32(0)
+    return found
+
+
+@lane_loop
+def scale(out: Floats, to: int, row: Floats, at: int, factor: _F) -> None:
+    """``out = factor * row``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] = factor * row[at + lane]
+
+
+@lane_loop
+def blend(out: Floats, to: int, own: _F, row: Floats, at: int, other: _F, plus: _F) -> None:
+    """``out = own * out + other * row + plus``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] = own * out[to + lane] + other * row[at + lane] + plus
+
+
+@lane_loop
+def stretch(out: Floats, to: int, own: _F, plus: _F) -> None:
+    """``out = own * out + plus``."""
+    to &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] = own * out[to + lane] + plus
+
+
+@lane_loop
+def clear(out: Floats, length: int) -> None:
+    """``out = 0``, for ``length`` numbers."""
+    for i in range(length):
+        out[i] = _F(0.0)
+
+
+@lane_loop
+def add_four_zones(out: Floats, rows: Floats, length: int, w0: _F, w1: _F, w2: _F, w3: _F, a0: int, a1: int, a2: int, a3: int) -> None:
+    """``out += w0 * rows[a0:] + w1 * rows[a1:] + ...``, for ``length`` numbers."""
+    a0 &= NOT_NEGATIVE
+    a1 &= NOT_NEGATIVE
+    a2 &= NOT_NEGATIVE
+    a3 &= NOT_NEGATIVE
+    for i in range(length):
+        out[i] += w0 * rows[a0 + i] + w1 * rows[a1 + i] + w2 * rows[a2 + i] + w3 * rows[a3 + i]
+
+
+@lane_loop
+def add_four_ages(out: Floats, to: int, rows: Floats, at: int, c0: _F, c1: _F, c2: _F, c3: _F) -> None:
+    """``out += c0 * row + c1 * next row + ...``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] += (
+            c0 * rows[at + lane] + c1 * rows[at + LANES + lane] + c2 * rows[at + 2 * LANES + lane] + c3 * rows[at + 3 * LANES + lane]
+        )
+
+
+@lane_loop
+def add_one_age(out: Floats, to: int, rows: Floats, at: int, c0: _F) -> None:
+    """``out += c0 * row``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] += c0 * rows[at + lane]
+
+
+@lane_loop
+def fill32(out: Floats, to: int, value: _F) -> None:
+    """``out = value``."""
+    to &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] = value
+
+
+@lane_loop
+def fill64(out: Doubles, to: int, value: float) -> None:
+    """``out = value``."""
+    to &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] = value
+
+
+@lane_loop
+def add(out: Ints, to: int, people: Ints, at: int) -> None:
+    """``out += people``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] += people[at + lane]
+
+
+@lane_loop
+def subtract(out: Ints, to: int, people: Ints, at: int) -> None:
+    """``out -= people``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] -= people[at + lane]
+
+
+@lane_loop
+def copy(out: Ints, to: int, people: Ints, at: int) -> None:
+    """``out = people``."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for lane in range(LANES):
+        out[to + lane] = people[at + lane]

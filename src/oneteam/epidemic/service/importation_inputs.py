@@ -1,0 +1,277 @@
+"""Reading what imported cases are worked out from: arrivals, flights, the epidemic at the origins, and what was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from oneteam.core.errors import DuplicateCodeError, MissingColumnError, NothingFoundError, UnknownValueError
+from oneteam.epidemic.hub.columns import as_days, as_floats, as_text
+from oneteam.epidemic.hub.daily import LOCATION_COLUMNS, VALUE_COLUMNS, parse_daily
+from oneteam.epidemic.importation.force import Course, carrying_share, infections_per_inhabitant, trailing_mean
+from oneteam.epidemic.importation.posterior import Ascertainment
+from oneteam.epidemic.service.files import read_table
+from oneteam.store.rows import some
+
+Days = npt.NDArray[np.datetime64]
+Floats = npt.NDArray[np.float64]
+
+HOME: Final = ("KR", "KOR", "Korea, South", "South Korea", "Republic of Korea")
+"""Names of the country itself: its own cases are no origin."""
+DAY, ORIGIN = ("day", "date"), ("country", "origin", "location")
+ARRIVALS = ("value", "arrivals", "passengers", "travellers", "flights")
+
+
+@dataclass(frozen=True)
+class ImportationSettings:
+    """How imported cases are worked out.
+
+    Args:
+        ascertainment: 95% range of the share of infections that origins report, where their own is not given.
+        measures: border measures: origin and share of infected arrivals that it stops.
+        fit_until: last day whose observed imports are used for the posterior; later weeks are scored.
+        draws: of the posterior.
+        seed: of the numbers drawn.
+        home: names of the country itself.
+        found: prior median of the share of imported infections that is found.
+        course: of the infection.
+    """
+
+    ascertainment: tuple[float, float] = (0.05, 0.5)
+    measures: tuple[tuple[str, float], ...] = ()
+    fit_until: date | None = None
+    draws: int = 1_000
+    seed: int = 1
+    home: tuple[str, ...] = HOME
+    found: float = 0.5
+    course: Course = field(default_factory=Course)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything by day and origin.
+
+    Args:
+        days: consecutive, shape (days,).
+        origins: codes, ascending.
+        arrivals: persons or flights, shape (days, origins); None where no table says who came from where.
+        carrying: share of travellers that arrive infected if every infection were reported, or weight of an origin, shape (days, origins).
+        ascertainment: prior of each origin.
+        notes: what was left out.
+    """
+
+    days: Days
+    origins: tuple[str, ...]
+    arrivals: Floats | None
+    carrying: Floats
+    ascertainment: Ascertainment
+    notes: tuple[str, ...]
+
+
+def read_inputs(
+    arrivals: Path | None,
+    flights: Path | None,
+    cases: Path | None,
+    prevalence: Path | None,
+    origins: Path | None,
+    settings: ImportationSettings,
+) -> Inputs:
+    """Everything by day and origin.
+
+    Raises:
+        UnknownValueError: not exactly one of cases and prevalence, or a value outside its range.
+        MissingColumnError: an origin without population where prevalence follows from cases.
+        NothingFoundError: arrivals and epidemic share no origin or no day.
+    """
+    if (cases is None) == (prevalence is None):
+        raise UnknownValueError("give either --cases or --prevalence, the epidemic at the origins")
+    about = _origins(origins)
+    epidemic = _from_cases(cases, about, settings) if cases else _from_prevalence(prevalence, settings)
+    days, names, infections, notes = epidemic
+    travel = _travel(arrivals, flights, settings)
+    if travel is None:
+        weight = _relative_flights(flights, days, names) if flights else 1.0
+        people = np.array([about.population.get(n, math.nan) for n in names])
+        # Without arrivals an origin counts by its infections, not by its infections per inhabitant.
+        carrying = carrying_share(infections, settings.course) * np.where(np.isfinite(people), people, 1.0) * weight
+        return Inputs(days, names, None, carrying, _ascertainment(names, about, settings), tuple(notes))
+    came_days, came_names, came = travel
+    shared = tuple(sorted(set(came_names) & set(names)))
+    if not shared:
+        raise NothingFoundError(
+            f"no origin of the arrivals ({some(came_names)}) is among those of the epidemic ({some(names)})",
+            hint="Give --origins with columns country (as in arrivals) and name (as in cases).",
+        )
+    lost = [n for n in came_names if n not in shared]
+    if lost:
+        part = came[:, [came_names.index(n) for n in lost]].sum() / max(came.sum(), 1e-12)
+        notes.append(f"{len(lost)} origins with {100 * part:.1f}% of arrivals have no epidemic data and are left out: {some(lost)}")
+    first, last = max(days[0], came_days[0]), min(days[-1], came_days[-1])
+    if last < first:
+        raise NothingFoundError(f"arrivals end on {came_days[-1]}, the epidemic starts on {days[0]}: no day in common")
+    here, there = _span(came_days, first, last), _span(days, first, last)
+    stay = np.array([about.stay_d.get(n, math.nan) for n in shared])
+    lacking = [n for n in shared if cases and not about.population.get(n, math.nan) > 0]
+    if lacking:
+        raise MissingColumnError(
+            f"no population of {some(lacking)}: prevalence needs cases per inhabitant",
+            hint="Add --origins with columns country, population.",
+        )
+    carrying = carrying_share(infections[:, [names.index(n) for n in shared]], settings.course, stay)[there]
+    came = came[here][:, [came_names.index(n) for n in shared]]
+    return Inputs(days[there], shared, came, carrying, _ascertainment(shared, about, settings), tuple(notes))
+
+
+def _span(days: Days, first: np.datetime64, last: np.datetime64) -> slice:
+    return slice(int((first - days[0]).astype(int)), int((last - days[0]).astype(int)) + 1)
+
+
+@dataclass(frozen=True)
+class _Origins:
+    """What is known of countries, by code."""
+
+    code_of: Mapping[str, str]
+    population: Mapping[str, float]
+    low: Mapping[str, float]
+    high: Mapping[str, float]
+    stay_d: Mapping[str, float]
+
+
+def _origins(path: Path | None) -> _Origins:
+    if path is None:
+        return _Origins({}, {}, {}, {}, {})
+    table, where = read_table(path), str(path)
+    codes = as_text(table, ["country", "code", "location"], where).to_pylist()
+
+    def column(name: str) -> dict[str, float]:
+        if name not in table.column_names:
+            return {}
+        return {c: v for c, v in zip(codes, as_floats(table, [name], where).tolist(), strict=True) if math.isfinite(v)}
+
+    names = as_text(table, ["name"], where).to_pylist() if "name" in table.column_names else codes
+    low, high = column("ascertainment_low"), column("ascertainment_high")
+    for code in set(low) | set(high):
+        if not 0 < low.get(code, 0) < high.get(code, 0) <= 1:
+            raise UnknownValueError(f"{where}: ascertainment of {code} must be two ascending shares above 0 and up to 1")
+    return _Origins(dict(zip(names, codes, strict=True)), column("population"), low, high, column("stay_d"))
+
+
+def _ascertainment(names: Sequence[str], about: _Origins, settings: ImportationSettings) -> Ascertainment:
+    low, high = settings.ascertainment
+    return Ascertainment(np.array([about.low.get(n, low) for n in names]), np.array([about.high.get(n, high) for n in names]))
+
+
+def _from_cases(path: Path, about: _Origins, settings: ImportationSettings) -> tuple[Days, tuple[str, ...], Floats, list[str]]:
+    table = read_table(path)
+    if "country" in table.column_names:
+        table = table.rename_columns(["location" if name == "country" else name for name in table.column_names])
+    wide = not any(name in table.column_names for name in LOCATION_COLUMNS)
+    cumulative = wide or not any(name in table.column_names for name in VALUE_COLUMNS["daily"])
+    series = parse_daily(table, str(path), "cumulative" if cumulative else "daily")
+    own = [name for name in series.locations if name in settings.home or about.code_of.get(name) in settings.home]
+    if own:
+        series = series.without(own)
+    repairs = [r for r in series.repairs if r.kind == "negative_correction"]
+    notes = [f"{len(repairs)} origins had negative corrections, taken off the days before"] if repairs else []
+    names = tuple(about.code_of.get(name, name) for name in series.locations)
+    people = np.array([about.population.get(name, 1e9) for name in names])
+    return series.days, names, infections_per_inhabitant(series.values, people, settings.course), notes
+
+
+def _from_prevalence(path: Path | None, settings: ImportationSettings) -> tuple[Days, tuple[str, ...], Floats, list[str]]:
+    assert path is not None
+    days, names, share = _by_day(path, ("prevalence",))
+    if not ((share >= 0) & (share <= 1) | np.isnan(share)).all():
+        raise UnknownValueError(f"{path}: prevalence must lie between 0 and 1")
+    keep = [i for i, name in enumerate(names) if name not in settings.home]
+    # Prevalence does not pass through reporting: undo the ascertainment that cases would be divided by.
+    assumed = math.sqrt(settings.ascertainment[0] * settings.ascertainment[1])
+    infections = np.nan_to_num(share[:, keep]) * settings.course.hazard_per_prevalence * assumed
+    # The epidemic did not begin with the file: its first day stands for the month before.
+    before = 30
+    infections = np.concatenate([np.repeat(infections[:1], before, axis=0), infections])
+    days = np.arange(days[0] - before, days[-1] + 1, dtype="datetime64[D]")
+    return days, tuple(names[i] for i in keep), infections, []
+
+
+def _by_day(path: Path, values: Sequence[str]) -> tuple[Days, tuple[str, ...], Floats]:
+    """Sums by day and country; a day that is absent is NaN for a country only if it lies outside its span."""
+    table, where = read_table(path), str(path)
+    day = as_days(table, DAY, where)
+    names, place = np.unique(np.array(as_text(table, ORIGIN, where).to_pylist(), dtype=str), return_inverse=True)
+    number = as_floats(table, values, where)
+    out = np.zeros((int((day.max() - day.min()).astype(int)) + 1, len(names)))
+    np.add.at(out, ((day - day.min()).astype(np.int64), place), np.nan_to_num(number))
+    return day.min() + np.arange(len(out)), tuple(str(n) for n in names), out
+
+
+def _travel(arrivals: Path | None, flights: Path | None, settings: ImportationSettings) -> tuple[Days, tuple[str, ...], Floats] | None:
+    if arrivals is not None:
+        days, names, came = _by_day(arrivals, ARRIVALS)
+    elif flights is not None and "destination" in read_table(flights).column_names:
+        days, names, came = _bilateral(flights, settings)
+    else:
+        return None
+    keep = [i for i, name in enumerate(names) if name not in settings.home]
+    # A Release's noise may take small counts below zero.
+    return days, tuple(names[i] for i in keep), np.maximum(came[:, keep], 0.0)
+
+
+def _bilateral(path: Path, settings: ImportationSettings) -> tuple[Days, tuple[str, ...], Floats]:
+    """Flights that end at home, by day and origin; their seats are part of the scale."""
+    table, where = read_table(path), str(path)
+    to_home = np.isin(np.array(as_text(table, ["destination"], where).to_pylist(), dtype=str), list(settings.home))
+    if not to_home.any():
+        raise NothingFoundError(f"{where}: no flight has its destination in {some(settings.home)}", hint="Name it with --home.")
+    table = table.filter(pa.array(to_home))
+    day = as_days(table, DAY, where)
+    names, place = np.unique(np.array(as_text(table, ["origin"], where).to_pylist(), dtype=str), return_inverse=True)
+    out = np.zeros((int((day.max() - day.min()).astype(int)) + 1, len(names)))
+    number = as_floats(table, ARRIVALS, where)
+    np.add.at(out, ((day - day.min()).astype(np.int64), place), np.nan_to_num(number))
+    return day.min() + np.arange(len(out)), tuple(str(n) for n in names), out
+
+
+def _relative_flights(path: Path, days: Days, names: tuple[str, ...]) -> Floats:
+    """International departures of each country against its first two weeks; the last level holds on, absent countries follow the mean."""
+    flown, countries, number = _by_day(path, ("international_departures", *ARRIVALS))
+    level = trailing_mean(number, 7)
+    start = np.maximum(number[:14].mean(axis=0), 1e-9)
+    relative = np.where(number[:14].sum(axis=0) > 0, level / start, np.nan)
+    whole = level.sum(axis=1) / max(float(start.sum()), 1e-9)
+    at = np.clip((days - flown[0]).astype(np.int64), 0, len(flown) - 1)
+    out = np.repeat(whole[at][:, None], len(names), axis=1)
+    for i, name in enumerate(names):
+        if name in countries and np.isfinite(relative[0, countries.index(name)]):
+            out[:, i] = relative[at, countries.index(name)]
+    return out
+
+
+def read_observed(path: Path) -> tuple[Days, Floats]:
+    """Imported cases found by day; a day that is absent is NaN, as is one without a number.
+
+    Raises:
+        DuplicateCodeError: a day stands twice.
+        UnknownValueError: a negative count.
+    """
+    table, where = read_table(path), str(path)
+    day = as_days(table, DAY, where)
+    number = as_floats(table, ("imported_cases", *VALUE_COLUMNS["daily"]), where)
+    if (number < 0).any():
+        row = int(np.argmax(number < 0))
+        raise UnknownValueError(f"{where}, data row {row + 1}: {number[row]:g} imported cases on {day[row]}, must be 0 or more")
+    at = (day - day.min()).astype(np.int64)
+    twice = np.flatnonzero(np.bincount(at) > 1)
+    if len(twice):
+        raise DuplicateCodeError(f"{where}: {day.min() + twice[0]} stands twice")
+    out = np.full(int(at.max()) + 1, np.nan)
+    out[at] = number
+    return day.min() + np.arange(len(out)), out

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from oneteam.core.errors import NothingFoundError, UnknownValueError
+from oneteam.core.errors import NothingFoundError, RefusedError, UnknownValueError
 from oneteam.privacy import mechanism, noise
 from oneteam.privacy.attacks import LEVELS, Settings, Trips, auc_bound, differencing, membership, reconstruction, run_attacks
 from oneteam.privacy.mechanism import sampling_secret, true_levels
@@ -43,8 +43,7 @@ TRIPS = make_trips()
 
 def halve_the_noise(monkeypatch):
     """A build whose noise has half the scale: everything else is as shipped."""
-    honest = noise._mechanism
-    monkeypatch.setattr(noise, "_mechanism", lambda sigma: honest(sigma / 2))
+    monkeypatch.setattr(mechanism, "add_noise", lambda table, sigma: noise.add_noise(table, sigma / 2))
 
 
 def test_the_worst_case_person_is_protected():
@@ -60,6 +59,14 @@ def test_a_build_with_half_the_noise_fails_the_same_test(monkeypatch):
     finding = membership(TRIPS, SETTINGS)
     assert not finding.as_expected
     assert finding.low > finding.bound
+
+
+def test_half_the_noise_within_the_library_is_refused_before_any_attack(monkeypatch):
+    """The gate asks the library what its noise costs."""
+    honest = noise._mechanism
+    monkeypatch.setattr(noise, "_mechanism", lambda sigma: honest(sigma / 2))
+    with pytest.raises(RefusedError, match="cost more"):
+        membership(TRIPS, SETTINGS)
 
 
 def test_a_build_that_forgets_to_noise_one_level_fails(monkeypatch):
@@ -133,7 +140,7 @@ def test_differencing_and_reconstruction_do_not_break_the_gate():
 
 
 def test_without_a_ledger_reconstruction_breaks_the_budget():
-    finding = reconstruction(TRIPS, replace(SETTINGS, trials=3_000, rho_total=0.1), arm="unbudgeted")
+    finding = reconstruction(TRIPS, replace(SETTINGS, trials=1_500, rho_total=0.1), arm="unbudgeted")
     assert finding.as_expected
     assert finding.low > finding.bound
 

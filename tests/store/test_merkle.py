@@ -73,7 +73,9 @@ def holds(check, *arguments) -> bool:
 
 def test_the_rfc_s_own_tree() -> None:
     """Roots of the eight test entries that the log's first implementers published and every implementation repeats."""
-    entries = [bytes.fromhex(t) for t in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")]
+    entries = [
+        bytes.fromhex(t) for t in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+    ]
     roots = {
         1: "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
         2: "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -182,7 +184,9 @@ def test_huge_sizes_end_at_once() -> None:
         assert not holds(merkle.verify_consistency, size - 1, size, [LEAVES[1]] * 3, ROOTS[1], ROOTS[2])
 
 
-@pytest.mark.parametrize(("prove", "arguments"), [("inclusion", (3, 3)), ("inclusion", (-1, 3)), ("consistency", (4, 3)), ("consistency", (-1, 3))])
+@pytest.mark.parametrize(
+    ("prove", "arguments"), [("inclusion", (3, 3)), ("inclusion", (-1, 3)), ("consistency", (4, 3)), ("consistency", (-1, 3))]
+)
 def test_what_cannot_be_proved(prove: str, arguments: tuple[int, int]) -> None:
     with pytest.raises(WrongTypeError):
         getattr(merkle, f"prove_{prove}")(*arguments, node)

@@ -211,8 +211,9 @@ def importation(
 ) -> None:
     """Expected imported cases by origin and week, with intervals; ranking of origins; what a border measure would change."""
     from oneteam.cli.render import print_json, print_rows, progress_bar, say
-    from oneteam.epidemic.service.importation import ImportationSettings, parse_measures, parse_range, write_importation
     from oneteam.epidemic.service.importation import importation as run
+    from oneteam.epidemic.service.importation import parse_measures, parse_range, write_importation
+    from oneteam.epidemic.service.importation_inputs import ImportationSettings
 
     settings = ImportationSettings(
         ascertainment=parse_range(ascertainment),
@@ -233,6 +234,7 @@ def importation(
         print_rows("Border measures", [vars(effect) for effect in found.effects])
     print_rows("By week", found.week_rows())
     if found.scores:
+        say(f"next week: {found.next_week()}")
         print_rows("National totals, forecast a week before", [dict(found.scores)])
     for note in found.notes:
         say(f"note: {note}")

@@ -61,7 +61,9 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     signed = open_roster(read_text_file(roster))
     if signed.missing:
-        raise BadSignatureError(f"{roster} is not signed by {', '.join(signed.missing)}", hint="Everyone in it signs: `oneteam roster sign`.")
+        raise BadSignatureError(
+            f"{roster} is not signed by {', '.join(signed.missing)}", hint="Everyone in it signs: `oneteam roster sign`."
+        )
     members = {member.id: public_keys(member) for member in signed.roster.members}
     settings = HubSettings(url=url, registry=mailboxes, certificate=certificate, key=key, host=host, port=port)
 

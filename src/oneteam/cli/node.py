@@ -14,7 +14,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command()
-def serve(home: HomeOption = HOME, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every message's fate.")] = False) -> None:
+def serve(
+    home: HomeOption = HOME, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every message's fate.")] = False
+) -> None:
     """Answer queries until stopped. Nothing listens for connections from outside."""
     import asyncio
     import logging
@@ -50,7 +52,9 @@ def status(home: HomeOption = HOME, json: Json = False) -> None:
     if json:
         print_json(state)
         return
-    say(f"{state['member']}: {'answers' if state['answers'] else 'refuses: ' + str(state['why_not'])}; {state['log_entries']:,} log entries")
+    say(
+        f"{state['member']}: {'answers' if state['answers'] else 'refuses: ' + str(state['why_not'])}; {state['log_entries']:,} log entries"
+    )
     agreements = state["agreements"]
     assert isinstance(agreements, list), "the status lists agreements"
     rows = [

@@ -23,7 +23,9 @@ def run(
     home: HomeOption = HOME,
     out: Annotated[Path | None, typer.Option(help="Write the Release itself (.json).")] = None,
     table: Annotated[Path | None, typer.Option(help="Write the consistent estimates (.parquet, .csv or .json).")] = None,
-    attempts: Annotated[int, typer.Option(help="How often to try when members drop out; every further time costs again.", min=1, max=10)] = 1,
+    attempts: Annotated[
+        int, typer.Option(help="How often to try when members drop out; every further time costs again.", min=1, max=10)
+    ] = 1,
     limit: Annotated[int, typer.Option(help="Rows to print.", min=0)] = 10,
     json: Json = False,
 ) -> None:

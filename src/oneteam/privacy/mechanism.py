@@ -93,14 +93,6 @@ def noised_levels(tables: Sequence[Ints], sigmas: Sequence[float]) -> list[Ints]
     return [add_noise(table, sigma) for table, sigma in zip(tables, sigmas, strict=True)]
 
 
-def thresholded(plan: Plan, contributions: Contributions, secret: bytes) -> list[Ints]:
-    """A plain table: sums of cells to which at least ``smallest_count`` subscribers contribute, 0 elsewhere. It protects against little."""
-    (table,) = true_levels(plan, contributions, secret)
-    once = Contributions(contributions.subscriber, contributions.keys, np.sign(contributions.value))
-    people = bounded_sum(once, plan.domain, plan.measure.max_keys, 1, secret).reshape(-1)
-    return [np.where(people >= plan.measure.smallest_count, table, 0)]
-
-
 def joined(tables: Sequence[Ints]) -> Ints:
     """All levels as one vector: what is masked and added."""
     return np.concatenate([table.reshape(-1) for table in tables])

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from oneteam.core.errors import DatasetCorruptError, FileUnreadableError, NothingFoundError, UnknownValueError, UnsupportedMeasureError
+from oneteam.store.result_files import write_table
 from oneteam.store.tables import metadata_of
 from oneteam.telecom.measures.catalogue import MEASURES
-from oneteam.telecom.service.measure import run_measures, write_table
+from oneteam.telecom.service.measure import run_measures
 from tests.telecom.datasets import kst, random_events, write_dataset, zones_of_cells
 
 DAILY_AND_MONTHLY = [name for name, m in MEASURES.items() if m.needs == ("events",)]

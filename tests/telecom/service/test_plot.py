@@ -13,11 +13,11 @@ import shapely
 
 from oneteam.core.errors import FileUnreadableError, MissingColumnError, MissingExtraError, NothingFoundError, UnknownValueError
 from oneteam.store.geography import write_geojson
+from oneteam.store.result_files import write_table
 from oneteam.store.tables import Transaction
 from oneteam.telecom.dataset import TelecomManifest
 from oneteam.telecom.service import plot as plot_module
 from oneteam.telecom.service.geography import load_zones
-from oneteam.telecom.service.measure import write_table
 from oneteam.telecom.service.plot import plot
 from tests.telecom.needs import DATA, needs_data
 

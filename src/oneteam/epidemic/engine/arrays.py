@@ -37,12 +37,19 @@ class ModelArrays(NamedTuple):
     susceptibility: Floats  # (E, G, A)
     vaccine_uptake: Floats  # (G,)
     hazard: Doubles  # (E, G, A): of all constant branches together, 1/day
-    rarer: Doubles  # (E, G, A): of moving and staying, the probability of the rarer, constant groups
-    rarer_hazard: Doubles  # (E, G, A): -log(1 - rarer)
-    flip: Bytes  # (E, G, A): 1 where to stay is the rarer
+    p32: Floats  # (E * G * A * L,): of moving and staying, the probability of the rarer; of groups that are not varied
+    h32: Floats  # the same: -log(1 - p)
+    p64: Doubles
+    h64: Doubles
+    flip: Bytes  # (E * G * A,): 1 where to stay is the rarer
     branch_target: Ints  # (B,)
     branch_kind: Ints  # (B,)
     share: Doubles  # (E, B, A)
+    share_p32: Floats  # (E * B * A * L,), and so on: the same of sharing
+    share_h32: Floats
+    share_p64: Doubles
+    share_h64: Doubles
+    share_flip: Bytes  # (E * B * A,)
     flow: Ints  # (B, 2): flows that count the branch, -1 for none
     infectious: Ints  # (K,): compartments
     infectiousness: Floats  # (E, K, A)
@@ -85,12 +92,21 @@ class Scratch(NamedTuple):
     pressure: Floats  # (Z * A * L,): hazard met by day in a zone
     mixed: Floats  # (A * L,)
     hazard: Floats  # (A * L,)
+    source: Floats  # (A * L,): hazards before they are multiplied by age
+    times: Floats  # (A,)
+    plus: Floats  # (A,)
+    p32: Floats  # (A * L,)
+    h32: Floats
+    p64: Doubles
+    h64: Doubles
+    never: Bytes  # (A,): zeros
+    always: Bytes  # (A,): ones
     w32: Floats
     w64: Doubles
-    total: Ints  # (L,)
-    rest: Ints  # (L,)
-    other: Ints  # (L,)
-    moved: Ints  # (B * L,)
+    total: Ints  # (A * L,)
+    rest: Ints  # (A * L,)
+    other: Ints  # (A * L,)
+    moved: Ints  # (B * A * L,)
     has_moved: Bytes  # (B,)
     k0: Words  # (L,)
     k1: Words  # (L,)

@@ -19,6 +19,8 @@ from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, bits, lane_loop, 
 Counts = npt.NDArray[np.int32]
 Doubles = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint32]
+Bytes = npt.NDArray[np.uint8]
+Reals = npt.NDArray[np.float32]
 
 SWITCH: Final = 40.0
 """Mean from which BTRS is used; Hörmann asks for at least 10, and below 40 it takes longer than to sum."""
@@ -26,13 +28,12 @@ TERMS: Final = 160
 """So many probabilities are summed at most: below `SWITCH` the rest is under 1e-40."""
 
 # Rows of the workspace of doubles, LANES numbers each, far enough apart for vector loops.
-P: Final = 0
-H: Final = 4 * LANES
-_U_ROW: Final = 8 * LANES
-_TERM: Final = 12 * LANES
-_BELOW: Final = 16 * LANES
-_K: Final = 20 * LANES
-WORK: Final = 24 * LANES
+_ODDS: Final = 0
+_U_ROW: Final = 4 * LANES
+_TERM: Final = 8 * LANES
+_BELOW: Final = 12 * LANES
+_K: Final = 16 * LANES
+WORK: Final = 20 * LANES
 
 _I = np.int32
 _U = np.uint32
@@ -129,7 +130,7 @@ def by_summing(n: Counts, at: int, w: Doubles) -> None:
             term = w[_TERM + lane]
             below = w[_BELOW + lane]
             k = w[_K + lane]
-            odds = w[P + lane] / (1.0 - w[P + lane])
+            odds = w[_ODDS + lane]
             top = np.float64(n[at + lane]) - i
             k += 1.0 if u > below else 0.0
             term *= odds * top * (1.0 / (i + 1.0))
@@ -147,72 +148,138 @@ def by_summing(n: Counts, at: int, w: Doubles) -> None:
 
 
 @lane_loop
-def draw(n: Counts, at: int, w: Doubles, flip: bool, counter: np.uint32, k0: Keys, k1: Keys, out: Counts, to: int) -> bool:
+def draw(
+    n: Counts, at: int, p: Doubles, h: Doubles, by: int, flip: bool, counter: np.uint32, k0: Keys, k1: Keys, w: Doubles, out: Counts, to: int
+) -> bool:
     """Draw for each lane how many of ``n[at + lane]`` move, into ``out[to + lane]``; arguments as in the fast sampler, in doubles."""
     at &= NOT_NEGATIVE
+    by &= NOT_NEGATIVE
     to &= NOT_NEGATIVE
     people = 0
     few = 0
     for lane in range(LANES):
         people += 1 if n[at + lane] > 0 else 0
-        few += 1 if np.float64(n[at + lane]) * w[P + lane] < SWITCH else 0
+        few += 1 if np.float64(n[at + lane]) * p[by + lane] < SWITCH else 0
     if people == 0:
+        for lane in range(LANES):
+            out[to + lane] = 0
         return False
     some = 0
     if few > 0:
-        for lane in range(LANES):
-            count = np.float64(n[at + lane])
-            u = unit53(counter, k0[lane], k1[lane])
-            # Lanes that expect many are not summed: nothing is above this bound.
-            u = -1.0 if count * w[P + lane] >= SWITCH else u
-            first = exp_neg(-min(count * w[H + lane], 600.0))
-            w[_U_ROW + lane] = u
-            w[_TERM + lane] = first
-            w[_BELOW + lane] = first
-            w[_K + lane] = 0.0
-            some += 1 if u > first else 0
+        some = _start_sum(n, at, p, h, by, counter, k0, k1, w)
         if some > 0:
             by_summing(n, at, w)
-        elif few == LANES and not flip:
-            return False
     if few < LANES:
-        _reject(n, at, w, counter, k0, k1)
+        _reject(n, at, p, by, counter, k0, k1, w)
     for lane in range(LANES):
         k = min(_I(w[_K + lane]), n[at + lane])
         out[to + lane] = n[at + lane] - k if flip else k
-    return True
+    return some > 0 or flip or few < LANES
 
 
 @lane_loop
-def _reject(n: Counts, at: int, w: Doubles, counter: np.uint32, k0: Keys, k1: Keys) -> None:
-    """Draws of the lanes that expect many, into the workspace's row of results: the first attempt side by side, then one by one."""
+def _start_sum(n: Counts, at: int, p: Doubles, h: Doubles, by: int, counter: np.uint32, k0: Keys, k1: Keys, w: Doubles) -> int:
+    """Fill the workspace for `by_summing`; returns in how many lanes the count is above zero."""
     at &= NOT_NEGATIVE
+    by &= NOT_NEGATIVE
+    some = 0
     for lane in range(LANES):
         count = np.float64(n[at + lane])
-        p = w[P + lane]
-        spread = np.sqrt(count * p * (1 - p))
+        u = unit53(counter, k0[lane], k1[lane])
+        # Lanes that expect many are not summed: nothing is above this bound.
+        u = -1.0 if count * p[by + lane] >= SWITCH else u
+        first = exp_neg(-min(count * h[by + lane], 600.0))
+        w[_U_ROW + lane] = u
+        w[_TERM + lane] = first
+        w[_BELOW + lane] = first
+        w[_K + lane] = 0.0
+        w[_ODDS + lane] = p[by + lane] / (1.0 - p[by + lane])
+        some += 1 if u > first else 0
+    return some
+
+
+@lane_loop
+def _reject(n: Counts, at: int, p: Doubles, by: int, counter: np.uint32, k0: Keys, k1: Keys, w: Doubles) -> None:
+    """Draws of the lanes that expect many, into the workspace's row of results: the first attempt side by side, then one by one."""
+    at &= NOT_NEGATIVE
+    by &= NOT_NEGATIVE
+    for lane in range(LANES):
+        count = np.float64(n[at + lane])
+        q = p[by + lane]
+        spread = np.sqrt(count * q * (1 - q))
         b = 1.15 + 2.53 * spread
-        a = -0.0873 + 0.0248 * b + 0.01 * p
+        a = -0.0873 + 0.0248 * b + 0.01 * q
         u = unit53(counter, k0[lane], k1[lane]) - 0.5
         v = unit53(counter, k1[lane], k0[lane])
         us = 0.5 - abs(u)
-        k = np.floor((2 * a / us + b) * u + count * p + 0.5)
+        k = np.floor((2 * a / us + b) * u + count * q + 0.5)
         # A first attempt within the squeeze needs no further look; -1 asks for the whole test.
         w[_TERM + lane] = k if us >= 0.07 and v <= 0.92 - 4.2 / b else -1.0
     for lane in range(LANES):
         count = np.float64(n[at + lane])
-        if count * w[P + lane] >= SWITCH:
+        if count * p[by + lane] >= SWITCH:
             k = w[_TERM + lane]
-            w[_K + lane] = k if k >= 0.0 else btrs(count, w[P + lane], counter, k0[lane], k1[lane])
+            w[_K + lane] = k if k >= 0.0 else btrs(count, p[by + lane], counter, k0[lane], k1[lane])
 
 
 @lane_loop
-def fill(n: int, p: float, counts: Counts, w: Doubles, k0: Keys, k1: Keys, out: Counts) -> None:
-    """Draws of one binomial distribution, for tests of the sampler; arguments as in the fast sampler."""
-    rarer = min(p, 1.0 - p)
+def draw_ages(
+    n: Counts,
+    at: int,
+    p: Doubles,
+    h: Doubles,
+    by: int,
+    flip: Bytes,
+    first_flip: int,
+    ages: int,
+    counter: int,
+    step: int,
+    k0: Keys,
+    k1: Keys,
+    w: Doubles,
+    out: Counts,
+    to: int,
+) -> int:
+    """`draw` for neighbouring rows, one for each age; counters ascend by ``step``. Returns for how many ages anybody moves."""
+    found = 0
+    for a in range(ages):
+        row = a * LANES
+        flipped = flip[first_flip + a] != 0
+        if draw(n, at + row, p, h, by + row, flipped, np.uint32(counter + a * step), k0, k1, w, out, to + row):
+            found += 1
+    return found
+
+
+@lane_loop
+def hazards(
+    source: Reals, times: Reals, first_times: int, plus: Reals, first_plus: int, ages: int, p: Doubles, h: Doubles
+) -> int:
+    """Fill hazards ``times[age] * source + plus[age]`` and their probabilities; returns how often moving is the likelier."""
+    likely = 0
+    for a in range(ages):
+        likely += _hazard_row(source, a * LANES, times[first_times + a], plus[first_plus + a], p, h)
+    return likely
+
+
+@lane_loop
+def _hazard_row(source: Reals, at: int, times: np.float32, plus: np.float32, p: Doubles, h: Doubles) -> int:
+    at &= NOT_NEGATIVE
+    likely = 0
+    for lane in range(LANES):
+        hazard = np.float64(times * source[at + lane] + plus)
+        h[at + lane] = hazard
+        p[at + lane] = probability(hazard)
+        likely += 1 if hazard > 0.6931471 else 0
+    return likely
+
+
+@lane_loop
+def fill(n: int, probability_of_one: float, counts: Counts, p: Doubles, h: Doubles, w: Doubles, k0: Keys, k1: Keys, out: Counts) -> None:
+    """Draws of one binomial distribution, for tests of the sampler; arguments as in the fast sampler, in doubles."""
+    rarer = min(probability_of_one, 1.0 - probability_of_one)
     for lane in range(LANES):
         counts[lane] = n
-        w[P + lane] = rarer
-        w[H + lane] = -np.log1p(-rarer)
+        p[lane] = rarer
+        h[lane] = -np.log1p(-rarer)
     for group in range(len(out) // LANES):
-        draw(counts, 0, w, p > 0.5, np.uint32(group), k0, k1, out, group * LANES)
+        draw(counts, 0, p, h, 0, probability_of_one > 0.5, np.uint32(group), k0, k1, w, out, group * LANES)

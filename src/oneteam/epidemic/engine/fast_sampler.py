@@ -21,25 +21,26 @@ from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, bits, exp_neg, la
 Counts = npt.NDArray[np.int32]
 Reals = npt.NDArray[np.float32]
 Keys = npt.NDArray[np.uint32]
+Bytes = npt.NDArray[np.uint8]
 
 SWITCH: Final = 8.0
 """Mean from which the expansion is used."""
 TERMS: Final = 40
 """So many probabilities are summed at most: below `SWITCH` the rest is under 1e-15."""
 
-# Rows of the workspace of floats, LANES numbers each.
-P: Final = 0
-H: Final = 4 * LANES
-_U_ROW: Final = 8 * LANES
-_TERM: Final = 12 * LANES
-_BEYOND: Final = 16 * LANES
-_K: Final = 20 * LANES
-WORK: Final = 24 * LANES
+# Rows of the workspace of floats, LANES numbers each, far enough apart for vector loops.
+_ODDS: Final = 0
+_U_ROW: Final = 4 * LANES
+_TERM: Final = 8 * LANES
+_BEYOND: Final = 12 * LANES
+_K: Final = 16 * LANES
+WORK: Final = 20 * LANES
 
 _F = np.float32
 _I = np.int32
 _ZERO, _HALF, _ONE, _TWO = _F(0.0), _F(0.5), _F(1.0), _F(2.0)
 _SWITCH = _F(SWITCH)
+_LN2 = _F(0.6931471)
 _ALL = np.uint32(0xFFFFFFFF)
 
 
@@ -78,7 +79,7 @@ def by_summing(n: Counts, at: int, w: Reals) -> None:
             term = w[_TERM + lane]
             beyond = w[_BEYOND + lane]
             k = w[_K + lane]
-            odds = w[P + lane] / (_ONE - w[P + lane])
+            odds = w[_ODDS + lane]
             top = _F(n[at + lane]) - i
             k += _ONE if u < beyond else _ZERO
             term *= odds * top * (_ONE / (i + _ONE))
@@ -99,87 +100,158 @@ def by_summing(n: Counts, at: int, w: Reals) -> None:
 
 
 @lane_loop
-def draw(n: Counts, at: int, w: Reals, flip: bool, counter: np.uint32, k0: Keys, k1: Keys, out: Counts, to: int) -> bool:
+def draw(
+    n: Counts, at: int, p: Reals, h: Reals, by: int, flip: bool, counter: np.uint32, k0: Keys, k1: Keys, w: Reals, out: Counts, to: int
+) -> bool:
     """Draw for each lane how many of ``n[at + lane]`` move, into ``out[to + lane]``.
 
     Args:
         n: counts.
         at: where the lanes' counts begin.
-        w: workspace; rows `P` and `H` hold each lane's probability, at most 1/2, and hazard -log(1-p).
+        p: each lane's probability, at most 1/2.
+        h: each lane's hazard -log(1-p): it keeps its digits where p is small.
+        by: where both begin.
         flip: draw who stays instead, and let the others move.
         counter: what the draw is for.
         k0: keys of the lanes.
         k1: more keys of the lanes.
+        w: workspace, (WORK,).
         out: results.
         to: where they begin.
 
     Returns:
-        whether anybody moves in any lane. If nobody does, ``out`` is left as it is.
+        whether anybody moves in any lane.
     """
     at &= NOT_NEGATIVE
+    by &= NOT_NEGATIVE
     to &= NOT_NEGATIVE
     people = _I(0)
     many = _I(0)  # counts, because a maximum keeps a loop from being vectorised
     for lane in range(LANES):
         people += _I(1) if n[at + lane] > 0 else _I(0)
-        many += _I(1) if _F(n[at + lane]) * w[P + lane] >= _SWITCH else _I(0)
+        many += _I(1) if _F(n[at + lane]) * p[by + lane] >= _SWITCH else _I(0)
     if people == 0:
+        for lane in range(LANES):
+            out[to + lane] = 0
         return False
     turn = _ALL if flip else np.uint32(0)
     if many == LANES:
         for lane in range(LANES):
             count = n[at + lane]
-            k = min(_I(expansion(_F(count), w[P + lane], np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn))), count)
+            k = min(_I(expansion(_F(count), p[by + lane], np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn))), count)
             out[to + lane] = count - k if flip else k
         return True
+    some = _start_sum(n, at, p, h, by, turn, counter, k0, k1, w)
+    if some > 0:
+        by_summing(n, at, w)
+    if many == 0:
+        for lane in range(LANES):
+            k = min(_I(w[_K + lane]), n[at + lane])
+            out[to + lane] = n[at + lane] - k if flip else k
+        return some > 0 or flip
+    for lane in range(LANES):
+        count = n[at + lane]
+        x = np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn)
+        by_expansion = expansion(_F(count), p[by + lane], x)
+        k = min(_I(by_expansion if _F(count) * p[by + lane] >= _SWITCH else w[_K + lane]), count)
+        out[to + lane] = count - k if flip else k
+    return True
+
+
+@lane_loop
+def _start_sum(
+    n: Counts, at: int, p: Reals, h: Reals, by: int, turn: np.uint32, counter: np.uint32, k0: Keys, k1: Keys, w: Reals
+) -> int:
+    """Fill the workspace for `by_summing`; returns in how many lanes the count is above zero."""
+    at &= NOT_NEGATIVE
+    by &= NOT_NEGATIVE
     some = _I(0)
     for lane in range(LANES):
         x = np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn)
         count = _F(n[at + lane])
         # Small numbers of the uniform are the fine ones, so it is the chance of a larger count that is compared with it.
         u = unit(np.uint32(x ^ _ALL))
-        u = _TWO if count * w[P + lane] >= _SWITCH else u
-        beyond = probability(count * w[H + lane])
+        u = _TWO if count * p[by + lane] >= _SWITCH else u
+        beyond = probability(count * h[by + lane])
         w[_U_ROW + lane] = u
         w[_BEYOND + lane] = beyond
         w[_TERM + lane] = _ONE - beyond
         w[_K + lane] = _ZERO
+        w[_ODDS + lane] = p[by + lane] / (_ONE - p[by + lane])
         some += _I(1) if u < beyond else _I(0)
-    if some > 0:
-        by_summing(n, at, w)
-    elif many == 0 and not flip:
-        return False
-    if many == 0:
-        for lane in range(LANES):
-            k = min(_I(w[_K + lane]), n[at + lane])
-            out[to + lane] = n[at + lane] - k if flip else k
-        return True
-    for lane in range(LANES):
-        count = n[at + lane]
-        x = np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn)
-        by_expansion = expansion(_F(count), w[P + lane], x)
-        k = min(_I(by_expansion if _F(count) * w[P + lane] >= _SWITCH else w[_K + lane]), count)
-        out[to + lane] = count - k if flip else k
-    return True
+    return some
 
 
 @lane_loop
-def fill(n: int, p: float, counts: Counts, w: Reals, k0: Keys, k1: Keys, out: Counts) -> None:
+def draw_ages(
+    n: Counts,
+    at: int,
+    p: Reals,
+    h: Reals,
+    by: int,
+    flip: Bytes,
+    first_flip: int,
+    ages: int,
+    counter: int,
+    step: int,
+    k0: Keys,
+    k1: Keys,
+    w: Reals,
+    out: Counts,
+    to: int,
+) -> int:
+    """`draw` for neighbouring rows, one for each age; counters ascend by ``step``. Returns for how many ages anybody moves."""
+    found = 0
+    for a in range(ages):
+        row = a * LANES
+        flipped = flip[first_flip + a] != 0
+        if draw(n, at + row, p, h, by + row, flipped, np.uint32(counter + a * step), k0, k1, w, out, to + row):
+            found += 1
+    return found
+
+
+@lane_loop
+def hazards(
+    source: Reals, times: Reals, first_times: int, plus: Reals, first_plus: int, ages: int, p: Reals, h: Reals
+) -> int:
+    """Fill hazards ``times[age] * source + plus[age]`` and their probabilities; returns how often moving is the likelier."""
+    likely = _I(0)
+    for a in range(ages):
+        likely += _hazard_row(source, a * LANES, times[first_times + a], plus[first_plus + a], p, h)
+    return likely
+
+
+@lane_loop
+def _hazard_row(source: Reals, at: int, times: np.float32, plus: np.float32, p: Reals, h: Reals) -> int:
+    at &= NOT_NEGATIVE
+    likely = _I(0)
+    for lane in range(LANES):
+        hazard = times * source[at + lane] + plus
+        h[at + lane] = hazard
+        p[at + lane] = probability(hazard)
+        likely += _I(1) if hazard > _LN2 else _I(0)
+    return likely
+
+
+@lane_loop
+def fill(n: int, probability_of_one: float, counts: Counts, p: Reals, h: Reals, w: Reals, k0: Keys, k1: Keys, out: Counts) -> None:
     """Draws of one binomial distribution, for tests of the sampler.
 
     Args:
         n: count.
-        p: probability.
+        probability_of_one: probability.
         counts: scratch, (LANES,).
+        p: scratch, (LANES,).
+        h: scratch, (LANES,).
         w: workspace, (WORK,).
         k0: keys of the lanes.
         k1: more keys of the lanes.
         out: filled with the draws, by lane; a multiple of LANES.
     """
-    rarer = min(p, 1.0 - p)
+    rarer = min(probability_of_one, 1.0 - probability_of_one)
     for lane in range(LANES):
         counts[lane] = n
-        w[P + lane] = rarer
-        w[H + lane] = -np.log1p(-rarer)
+        p[lane] = rarer
+        h[lane] = -np.log1p(-rarer)
     for group in range(len(out) // LANES):
-        draw(counts, 0, w, p > 0.5, np.uint32(group), k0, k1, out, group * LANES)
+        draw(counts, 0, p, h, 0, probability_of_one > 0.5, np.uint32(group), k0, k1, w, out, group * LANES)

@@ -12,209 +12,203 @@ from __future__ import annotations
 import numpy as np
 
 from oneteam.epidemic.engine import exact_sampler, fast_sampler
-from oneteam.epidemic.engine.arrays import INFECTION, VACCINATION, Doubles, Floats, Ints, ModelArrays, Output, PlanArrays, Scratch
+from oneteam.epidemic.engine.arrays import INFECTION, VACCINATION, Bytes, Doubles, Floats, Ints, ModelArrays, Output, PlanArrays, Scratch
 from oneteam.epidemic.engine.force import count_infectious, press_by_day, press_on_residents
-from oneteam.epidemic.engine.lane_ops import add, copy, fill32, fill64, subtract
+from oneteam.epidemic.engine.lane_ops import add, add_long, copy_long, subtract_long
 from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, day_keys, lane_loop
 
 _F = np.float32
-_I = np.int32
-_U = np.uint32
-_P32, _H32 = fast_sampler.P, fast_sampler.H
-_P64, _H64 = exact_sampler.P, exact_sampler.H
-_draw_fast, _draw_exact = fast_sampler.draw, exact_sampler.draw
-_p_fast, _p_exact = fast_sampler.probability, exact_sampler.probability
-_LN2 = _F(0.6931471)
+_draw_fast, _draw_exact = fast_sampler.draw_ages, exact_sampler.draw_ages
+_hazards_fast, _hazards_exact = fast_sampler.hazards, exact_sampler.hazards
 
 
 @lane_loop
-def draw_constant(
-    exact: bool, n: Ints, at: int, rarer: float, hazard: float, flip: bool, counter: _U, s: Scratch, out: Ints, to: int
-) -> bool:
-    """Draw with one probability for all lanes; returns whether anybody moves."""
+def draw_varied(exact: bool, n: Ints, at: int, ages: int, counter: int, step: int, s: Scratch, out: Ints, to: int) -> int:
+    """Draw with the hazards ``times * source + plus`` that stand in the scratch; returns for how many ages anybody moves."""
     if exact:
-        fill64(s.w64, _P64, rarer)
-        fill64(s.w64, _H64, hazard)
-        return _draw_exact(n, at, s.w64, flip, counter, s.k0, s.k1, out, to)
-    fill32(s.w32, _P32, _F(rarer))
-    fill32(s.w32, _H32, _F(hazard))
-    return _draw_fast(n, at, s.w32, flip, counter, s.k0, s.k1, out, to)
+        if _hazards_exact(s.source, s.times, 0, s.plus, 0, ages, s.p64, s.h64) == 0:
+            return _draw_exact(n, at, s.p64, s.h64, 0, s.never, 0, ages, counter, step, s.k0, s.k1, s.w64, out, to)
+    elif _hazards_fast(s.source, s.times, 0, s.plus, 0, ages, s.p32, s.h32) == 0:
+        return _draw_fast(n, at, s.p32, s.h32, 0, s.never, 0, ages, counter, step, s.k0, s.k1, s.w32, out, to)
+    return _draw_likely(exact, n, at, ages, counter, step, s, out, to)
 
 
 @lane_loop
-def _hazards_fast(hazard: Floats, row: int, times: _F, plus: _F, w: Floats) -> int:
-    """Fill probabilities and hazards; returns in how many lanes moving is the likelier."""
-    row &= NOT_NEGATIVE
-    likely = _I(0)
-    for lane in range(LANES):
-        h = times * hazard[row + lane] + plus
-        w[_P32 + lane] = _p_fast(h)
-        w[_H32 + lane] = h
-        likely += _I(1) if h > _LN2 else _I(0)
-    return likely
-
-
-@lane_loop
-def _hazards_exact(hazard: Floats, row: int, times: _F, plus: _F, w: Doubles) -> int:
-    """The same in doubles."""
-    row &= NOT_NEGATIVE
-    likely = 0
-    for lane in range(LANES):
-        h = np.float64(times * hazard[row + lane] + plus)
-        w[_P64 + lane] = _p_exact(h)
-        w[_H64 + lane] = h
-        likely += 1 if h > _LN2 else 0
-    return likely
-
-
-@lane_loop
-def draw_varied(exact: bool, n: Ints, at: int, hazard: Floats, row: int, times: _F, plus: _F, counter: _U, s: Scratch, out: Ints, to: int) -> bool:
-    """Draw with the hazard ``times * hazard[row + lane] + plus`` of each lane; returns whether anybody moves."""
-    if exact:
-        if _hazards_exact(hazard, row, times, plus, s.w64) == 0:
-            return _draw_exact(n, at, s.w64, False, counter, s.k0, s.k1, out, to)
-    elif _hazards_fast(hazard, row, times, plus, s.w32) == 0:
-        return _draw_fast(n, at, s.w32, False, counter, s.k0, s.k1, out, to)
-    return _draw_likely(exact, n, at, hazard, row, times, plus, counter, s, out, to)
-
-
-@lane_loop
-def _draw_likely(exact: bool, n: Ints, at: int, hazard: Floats, row: int, times: _F, plus: _F, counter: _U, s: Scratch, out: Ints, to: int) -> bool:
+def _draw_likely(exact: bool, n: Ints, at: int, ages: int, counter: int, step: int, s: Scratch, out: Ints, to: int) -> int:
     """The same where moving is the likelier in some lane: those lanes draw who stays, in a second round."""
-    row &= NOT_NEGATIVE
-    to &= NOT_NEGATIVE
-    for lane in range(LANES):
-        out[to + lane] = 0
-        s.other[lane] = 0
-    moved = False
+    length = ages * LANES
+    found = 0
     for turn in range(2):
         flip = turn == 1
-        for lane in range(LANES):
-            h = min(np.float64(times * hazard[row + lane] + plus), 60.0)
+        for i in range(length):
+            h = min(np.float64(s.times[i // LANES] * s.source[i] + s.plus[i // LANES]), 60.0)
             mine = (h > 0.6931471) == flip
             p = -np.expm1(-h)
-            rarer = (1.0 - p if flip else p) if mine else 0.0
-            rarer_hazard = (-np.log(p) if flip else h) if mine else 0.0
-            s.w64[_P64 + lane] = rarer
-            s.w64[_H64 + lane] = rarer_hazard
-            s.w32[_P32 + lane] = _F(rarer)
-            s.w32[_H32 + lane] = _F(rarer_hazard)
+            s.p64[i] = (1.0 - p if flip else p) if mine else 0.0
+            s.h64[i] = (-np.log(p) if flip else h) if mine else 0.0
+            s.p32[i] = _F(s.p64[i])
+            s.h32[i] = _F(s.h64[i])
+        which = s.always if flip else s.never
         if exact:
-            found = _draw_exact(n, at, s.w64, flip, counter, s.k0, s.k1, s.other, 0)
+            _draw_exact(n, at, s.p64, s.h64, 0, which, 0, ages, counter, step, s.k0, s.k1, s.w64, s.other, 0)
         else:
-            found = _draw_fast(n, at, s.w32, flip, counter, s.k0, s.k1, s.other, 0)
-        if found:
-            moved = True
-            for lane in range(LANES):
-                h = np.float64(times * hazard[row + lane] + plus)
-                if (h > 0.6931471) == flip:
-                    out[to + lane] = s.other[lane]
-    return moved
+            _draw_fast(n, at, s.p32, s.h32, 0, which, 0, ages, counter, step, s.k0, s.k1, s.w32, s.other, 0)
+        for i in range(length):
+            h = np.float64(s.times[i // LANES] * s.source[i] + s.plus[i // LANES])
+            if (h > 0.6931471) == flip:
+                out[to + i] = s.other[i]
+                found += 1 if s.other[i] > 0 else 0
+    return found
 
 
 @lane_loop
-def leave(exact: bool, day: int, z: int, a: int, g: int, pressed: bool, m: ModelArrays, p: PlanArrays, s: Scratch) -> None:
-    """Draw who leaves the compartment of group g, and by which branch."""
+def leave(exact: bool, day: int, z: int, g: int, pressed: bool, m: ModelArrays, p: PlanArrays, s: Scratch) -> None:
+    """Draw who of a zone leaves the compartment of group g, and by which branch."""
     ages = p.per_person.shape[1]
-    compartments = m.stock.shape[1]
-    epoch = p.epoch[day]
-    cell = z * ages + a
-    slots = len(m.group_source) + len(m.branch_target)
-    first, end = m.group_branch[g], m.group_branch[g + 1]
-    at = ((z * compartments + m.group_source[g]) * ages + a) * LANES
-    counter = _U(cell * slots + g)
-    single = end - first == 1
-    out, to = s.total, 0
-    if single:
-        out, to = s.moved, first * LANES
-    vaccination = _F(0.0)
-    if m.group_varied[g] == 0:
-        found = draw_constant(exact, s.state, at, m.rarer[epoch, g, a], m.rarer_hazard[epoch, g, a], m.flip[epoch, g, a] != 0, counter, s, out, to)
-    else:
-        vaccination = p.vaccination[p.vaccination_regime[day], z, a] * m.vaccine_uptake[g]
-        constant = vaccination + _F(m.hazard[epoch, g, a])
-        if not pressed and constant <= _F(0.0):
-            return
-        susceptibility = m.susceptibility[epoch, g, a] if pressed else _F(0.0)
-        found = draw_varied(exact, s.state, at, s.hazard, a * LANES, susceptibility, constant, counter, s, out, to)
-    if not found:
-        return
-    if single:
-        s.has_moved[first] = 1
-    else:
-        _share(exact, day, cell, a, g, pressed, vaccination, m, p, s)
-
-
-@lane_loop
-def _share(
-    exact: bool, day: int, cell: int, a: int, g: int, pressed: bool, vaccination: _F, m: ModelArrays, p: PlanArrays, s: Scratch
-) -> None:
-    """Share those who leave among the branches."""
+    length = ages * LANES
     epoch = p.epoch[day]
     groups = len(m.group_source)
     slots = groups + len(m.branch_target)
     first, end = m.group_branch[g], m.group_branch[g + 1]
-    copy(s.rest, 0, s.total, 0)
-    hazard_left = np.float64(vaccination) + m.hazard[epoch, g, a]
+    at = (z * m.stock.shape[1] + m.group_source[g]) * length
+    counter = z * ages * slots + g
+    single = end - first == 1
+    out, to = s.total, 0
+    if single:
+        out, to = s.moved, first * length
+    if m.group_varied[g] == 0:
+        row = (epoch * groups + g) * ages
+        by = row * LANES
+        if exact:
+            found = _draw_exact(s.state, at, m.p64, m.h64, by, m.flip, row, ages, counter, slots, s.k0, s.k1, s.w64, out, to)
+        else:
+            found = _draw_fast(s.state, at, m.p32, m.h32, by, m.flip, row, ages, counter, slots, s.k0, s.k1, s.w32, out, to)
+    else:
+        if not _fill_hazards(day, z, g, pressed, m, p, s):
+            return
+        found = draw_varied(exact, s.state, at, ages, counter, slots, s, out, to)
+    if found == 0:
+        return
+    if single:
+        s.has_moved[first] = 1
+    else:
+        _share(exact, day, z, g, pressed, m, p, s)
+
+
+@lane_loop
+def _fill_hazards(day: int, z: int, g: int, pressed: bool, m: ModelArrays, p: PlanArrays, s: Scratch) -> bool:
+    """Into the scratch: the hazards of leaving a group by infection, vaccination and all else; False when there are none."""
+    ages = p.per_person.shape[1]
+    epoch = p.epoch[day]
+    doses = p.vaccination_regime[day]
+    any_hazard = False
+    for a in range(ages):
+        s.times[a] = m.susceptibility[epoch, g, a] if pressed else _F(0.0)
+        s.plus[a] = p.vaccination[doses, z, a] * m.vaccine_uptake[g] + _F(m.hazard[epoch, g, a])
+        any_hazard = any_hazard or s.times[a] > _F(0.0) or s.plus[a] > _F(0.0)
+    if any_hazard:
+        for i in range(ages * LANES):
+            s.source[i] = s.hazard[i]
+    return any_hazard
+
+
+@lane_loop
+def _share(exact: bool, day: int, z: int, g: int, pressed: bool, m: ModelArrays, p: PlanArrays, s: Scratch) -> None:
+    """Share those who leave among the branches."""
+    ages = p.per_person.shape[1]
+    length = ages * LANES
+    epoch = p.epoch[day]
+    groups, branches = len(m.group_source), len(m.branch_target)
+    slots = groups + branches
+    doses = p.vaccination_regime[day]
+    first, end = m.group_branch[g], m.group_branch[g + 1]
+    copy_long(s.rest, 0, s.total, 0, length)
     for b in range(first, end):
-        to = b * LANES
+        to = b * length
         if b == end - 1:
-            copy(s.moved, to, s.rest, 0)
+            copy_long(s.moved, to, s.rest, 0, length)
             s.has_moved[b] = 1
             return
-        counter = _U(cell * slots + groups + b)
+        counter = z * ages * slots + groups + b
+        row = (epoch * branches + b) * ages
+        by = row * LANES
         kind = m.branch_kind[b]
+        found = 0
         if kind == INFECTION:
-            found = pressed
             if pressed:
-                _infection_hazard(a, m.susceptibility[epoch, g, a], hazard_left, s)
-                found = draw_varied(exact, s.rest, 0, s.mixed, 0, _F(1.0), _F(0.0), counter, s, s.moved, to)
+                _infection_hazard(day, z, g, m, p, s)
+                found = draw_varied(exact, s.rest, 0, ages, counter, slots, s, s.moved, to)
+        elif kind == VACCINATION:
+            for a in range(ages):
+                vaccination = p.vaccination[doses, z, a] * m.vaccine_uptake[g]
+                s.times[a] = _F(0.0)
+                s.plus[a] = _infection_like(np.float64(vaccination), m.hazard[epoch, g, a])
+            found = draw_varied(exact, s.rest, 0, ages, counter, slots, s, s.moved, to)
+        elif exact:
+            found = _draw_exact(s.rest, 0, m.share_p64, m.share_h64, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w64, s.moved, to)
         else:
-            share = np.float64(vaccination) / hazard_left if kind == VACCINATION and hazard_left > 0.0 else m.share[epoch, b, a]
-            if kind == VACCINATION and vaccination <= _F(0.0):
-                share = 0.0
-            flip = share > 0.5
-            rarer = 1.0 - share if flip else share
-            found = draw_constant(exact, s.rest, 0, rarer, -np.log1p(-rarer), flip, counter, s, s.moved, to)
-        if found:
+            found = _draw_fast(s.rest, 0, m.share_p32, m.share_h32, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w32, s.moved, to)
+        if found > 0:
             s.has_moved[b] = 1
-            subtract(s.rest, 0, s.moved, to)
+            subtract_long(s.rest, 0, s.moved, to, length)
 
 
 @lane_loop
-def _infection_hazard(a: int, susceptibility: _F, others: float, s: Scratch) -> None:
-    """Into ``mixed``: the hazard whose probability is infection's share of all hazards."""
-    row = (a * LANES) & NOT_NEGATIVE
-    for lane in range(LANES):
-        h = np.float64(s.hazard[row + lane] * susceptibility)
-        s.mixed[lane] = _F(np.log1p(h / others)) if others > 0.0 else _F(60.0)
+def _infection_like(hazard: float, others: float) -> _F:
+    """The hazard whose probability is one hazard's share of itself and the others."""
+    if hazard <= 0.0:
+        return _F(0.0)
+    return _F(np.log1p(hazard / others)) if others > 0.0 else _F(60.0)
 
 
 @lane_loop
-def settle(day: int, z: int, a: int, m: ModelArrays, p: PlanArrays, s: Scratch, o: Output) -> None:
-    """Carry out what was drawn for a zone and an age, and count it."""
-    ages = p.per_person.shape[1]
-    compartments = m.stock.shape[1]
-    days, areas = o.days, o.areas
-    area = p.area[z]
+def _infection_hazard(day: int, z: int, g: int, m: ModelArrays, p: PlanArrays, s: Scratch) -> None:
+    """Into the scratch: the hazards whose probabilities are infection's share of all hazards."""
+    epoch = p.epoch[day]
+    doses = p.vaccination_regime[day]
+    for a in range(p.per_person.shape[1]):
+        others = np.float64(p.vaccination[doses, z, a] * m.vaccine_uptake[g]) + m.hazard[epoch, g, a]
+        s.times[a] = _F(1.0)
+        s.plus[a] = _F(0.0)
+        for lane in range(LANES):
+            i = a * LANES + lane
+            s.source[i] = _infection_like(np.float64(s.hazard[i] * m.susceptibility[epoch, g, a]), others)
+
+
+@lane_loop
+def settle(
+    day: int,
+    z: int,
+    ages: int,
+    area: int,
+    group_source: Ints,
+    group_branch: Ints,
+    branch_target: Ints,
+    flow: Ints,
+    compartments: int,
+    state: Ints,
+    moved: Ints,
+    has_moved: Bytes,
+    o: Output,
+) -> None:
+    """Carry out what was drawn for a zone, and count it."""
+    length = ages * LANES
     base = z * compartments
-    for g in range(len(m.group_source)):
-        source = ((base + m.group_source[g]) * ages + a) * LANES
-        for b in range(m.group_branch[g], m.group_branch[g + 1]):
-            if s.has_moved[b] == 0:
+    for g in range(len(group_source)):
+        source = (base + group_source[g]) * length
+        for b in range(group_branch[g], group_branch[g + 1]):
+            if has_moved[b] == 0:
                 continue
-            s.has_moved[b] = 0
-            by = b * LANES
-            target = ((base + m.branch_target[b]) * ages + a) * LANES
-            subtract(s.state, source, s.moved, by)
-            add(s.state, target, s.moved, by)
+            has_moved[b] = 0
+            by = b * length
+            subtract_long(state, source, moved, by, length)
+            add_long(state, (base + branch_target[b]) * length, moved, by, length)
             for f in range(2):
-                flow = m.flow[b, f]
-                if flow >= 0:
-                    to = ((flow * days + day) * areas + area) * LANES
-                    add(o.flow_area, to, s.moved, by)
-                    to = ((flow * days + day) * ages + a) * LANES
-                    add(o.flow_age, to, s.moved, by)
+                if flow[b, f] >= 0:
+                    add_long(o.flow_age, (flow[b, f] * o.days + day) * length, moved, by, length)
+                    to = ((flow[b, f] * o.days + day) * o.areas + area) * LANES
+                    for a in range(ages):
+                        add(o.flow_area, to, moved, by + a * LANES)
 
 
 @lane_loop
@@ -222,15 +216,13 @@ def count_stocks(day: int, m: ModelArrays, p: PlanArrays, s: Scratch, o: Output)
     """Count the stocks at the end of a day."""
     zones, ages = p.per_person.shape
     stocks, compartments = m.stock.shape
-    days, areas = o.days, o.areas
     for k in range(stocks):
         for z in range(zones):
-            to = ((k * days + day) * areas + p.area[z]) * LANES
+            to = ((k * o.days + day) * o.areas + p.area[z]) * LANES
             for c in range(compartments):
                 if m.stock[k, c] != 0:
                     for a in range(ages):
-                        at = ((z * compartments + c) * ages + a) * LANES
-                        add(o.stock_area, to, s.state, at)
+                        add(o.stock_area, to, s.state, ((z * compartments + c) * ages + a) * LANES)
 
 
 @lane_loop
@@ -239,19 +231,19 @@ def run_block(
 ) -> None:
     """Days ``first_day`` to ``last_day - 1`` of one block of members, from the state in the scratch."""
     zones, ages = p.per_person.shape
+    compartments = m.stock.shape[1]
     for day in range(first_day, last_day):
         day_keys(seed, first_member, day, s.k0, s.k1)
-        anywhere = count_infectious(day, m, p, s)
-        if anywhere:
+        if count_infectious(day, m, p, s):
             press_by_day(day, p, s)
         else:
             for z in range(zones):
                 s.under_pressure[z] = 0
         for z in range(zones):
             pressed = press_on_residents(day, z, p, s)
-            for a in range(ages):
-                for g in range(len(m.group_source)):
-                    leave(exact, day, z, a, g, pressed, m, p, s)
-                settle(day, z, a, m, p, s, o)
+            for g in range(len(m.group_source)):
+                leave(exact, day, z, g, pressed, m, p, s)
+            settle(
+                day, z, ages, p.area[z], m.group_source, m.group_branch, m.branch_target, m.flow, compartments, s.state, s.moved, s.has_moved, o
+            )
         count_stocks(day, m, p, s, o)
-

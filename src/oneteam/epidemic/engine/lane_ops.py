@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oneteam.epidemic.engine.arrays import Doubles, Floats, Ints
+from oneteam.epidemic.engine.arrays import Floats, Ints
 from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, lane_loop
 
 _F = np.float32
@@ -107,22 +107,6 @@ def add_one_age(out: Floats, to: int, rows: Floats, at: int, c0: _F) -> None:
 
 
 @lane_loop
-def fill32(out: Floats, to: int, value: _F) -> None:
-    """``out = value``."""
-    to &= NOT_NEGATIVE
-    for lane in range(LANES):
-        out[to + lane] = value
-
-
-@lane_loop
-def fill64(out: Doubles, to: int, value: float) -> None:
-    """``out = value``."""
-    to &= NOT_NEGATIVE
-    for lane in range(LANES):
-        out[to + lane] = value
-
-
-@lane_loop
 def add(out: Ints, to: int, people: Ints, at: int) -> None:
     """``out += people``."""
     to &= NOT_NEGATIVE
@@ -132,18 +116,27 @@ def add(out: Ints, to: int, people: Ints, at: int) -> None:
 
 
 @lane_loop
-def subtract(out: Ints, to: int, people: Ints, at: int) -> None:
-    """``out -= people``."""
+def add_long(out: Ints, to: int, people: Ints, at: int, length: int) -> None:
+    """``out += people``, for ``length`` numbers."""
     to &= NOT_NEGATIVE
     at &= NOT_NEGATIVE
-    for lane in range(LANES):
-        out[to + lane] -= people[at + lane]
+    for i in range(length):
+        out[to + i] += people[at + i]
 
 
 @lane_loop
-def copy(out: Ints, to: int, people: Ints, at: int) -> None:
-    """``out = people``."""
+def subtract_long(out: Ints, to: int, people: Ints, at: int, length: int) -> None:
+    """``out -= people``, for ``length`` numbers."""
     to &= NOT_NEGATIVE
     at &= NOT_NEGATIVE
-    for lane in range(LANES):
-        out[to + lane] = people[at + lane]
+    for i in range(length):
+        out[to + i] -= people[at + i]
+
+
+@lane_loop
+def copy_long(out: Ints, to: int, people: Ints, at: int, length: int) -> None:
+    """``out = people``, for ``length`` numbers."""
+    to &= NOT_NEGATIVE
+    at &= NOT_NEGATIVE
+    for i in range(length):
+        out[to + i] = people[at + i]

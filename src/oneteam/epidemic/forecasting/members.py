@@ -17,6 +17,7 @@ from oneteam.epidemic.forecasting.boosted import BoostedModel, BoostingSettings,
 from oneteam.epidemic.forecasting.features import rows_to_forecast, rows_to_learn
 from oneteam.epidemic.forecasting.history import History, data_day, history_panel
 from oneteam.epidemic.forecasting.linear import LinearModel, fit_linear
+from oneteam.epidemic.forecasting.mobility import Movement
 from oneteam.epidemic.forecasting.nowcast import Revisions, completed, learn_revisions, nowcast_quantiles
 from oneteam.epidemic.forecasting.panel import Scaled, panel_of, scale
 from oneteam.epidemic.hub.forecasts import QuantileForecasts
@@ -49,12 +50,14 @@ class Known:
         earlier: snapshots of dates before it; empty for revised data.
         places: with population.
         histories: whole; they are cut at the day of the data.
+        movement: whole; cut likewise.
     """
 
     snapshot: Snapshot
     earlier: Sequence[Snapshot]
     places: Locations
     histories: Sequence[History]
+    movement: Movement | None = None
 
     @property
     def population(self) -> Floats:

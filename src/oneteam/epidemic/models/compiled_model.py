@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from oneteam.core.errors import DocumentError
 from oneteam.epidemic.engine.arrays import CONSTANT, INFECTION, VACCINATION, ModelArrays
+from oneteam.epidemic.engine.lanes import LANES
 from oneteam.epidemic.models.bands import Ages
 from oneteam.epidemic.models.document import Infection, ModelDocument, Progression, Vaccination, Variant
 
@@ -155,9 +156,7 @@ def _arrays(document: ModelDocument, ages: Ages, epochs: Floats) -> ModelArrays:
                 # A geometric stay of mean d days: the chance to leave on a day is 1/d. A stay of one day leaves for certain.
                 hazard[e, g] = -np.log1p(-np.minimum(1 / days, 1 - 1e-12))
                 share[e, b] = _way_probability(progression, index, ages, blend(e, 1.0, [v.severity for v in variants]))
-    moving = -np.expm1(-hazard)
-    flip = moving > 0.5
-    rarer = np.where(flip, 1 - moving, moving)
+    moving, sharing = _by_lane(-np.expm1(-hazard)), _by_lane(share)
     infectious = [i for i, c in enumerate(document.compartments) if max(c.infectiousness.value) > 0]
     by_compartment = np.array([ages.take(document.compartments[i].infectiousness) for i in infectious])
     kind = [INFECTION if isinstance(w, Infection) else VACCINATION if isinstance(w, Vaccination) else CONSTANT for _, w in branches]
@@ -170,18 +169,40 @@ def _arrays(document: ModelDocument, ages: Ages, epochs: Floats) -> ModelArrays:
         susceptibility=susceptibility,
         vaccine_uptake=uptake,
         hazard=hazard,
-        rarer=rarer,
-        rarer_hazard=-np.log1p(-rarer),
-        flip=flip.astype(np.uint8),
+        p32=moving.p.astype(np.float32),
+        h32=moving.h.astype(np.float32),
+        p64=moving.p,
+        h64=moving.h,
+        flip=moving.flip,
         branch_target=np.array([names.index(name) for name in targets], np.int32),
         branch_kind=np.array(kind, np.int32),
         share=share,
+        share_p32=sharing.p.astype(np.float32),
+        share_h32=sharing.h.astype(np.float32),
+        share_p64=sharing.p,
+        share_h64=sharing.h,
+        share_flip=sharing.flip,
         flow=flow,
         infectious=np.array(infectious, np.int32),
         infectiousness=np.repeat(by_compartment[None], n_e, axis=0).astype(np.float32),
         isolatable=np.array([document.compartments[i].isolatable for i in infectious], np.float32),
         stock=np.array([[int(name in s.compartments) for name in names] for s in document.stocks], np.int32).reshape(-1, len(names)),
     )
+
+
+@dataclass(frozen=True)
+class _Rarer:
+    """Probabilities of the rarer outcome and their hazards, repeated for each lane, and where it is to stay."""
+
+    p: Floats
+    h: Floats
+    flip: npt.NDArray[np.uint8]
+
+
+def _by_lane(moving: Floats) -> _Rarer:
+    flip = moving > 0.5
+    p = np.repeat(np.where(flip, 1 - moving, moving).reshape(-1), LANES)
+    return _Rarer(p, -np.log1p(-p), flip.reshape(-1).astype(np.uint8))
 
 
 def _ways_out(document: ModelDocument, name: str) -> list[Infection | Vaccination | tuple[Progression, int]]:

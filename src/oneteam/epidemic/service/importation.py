@@ -99,6 +99,14 @@ class Importation:
             rows.append(row)
         return rows
 
+    def next_week(self) -> dict[str, object] | None:
+        """The national total of the week after the last; None without observed imports."""
+        if self.totals is None or math.isnan(self.totals.quantiles[-1, 11]):
+            return None
+        q = self.totals.quantiles[-1]
+        week = self.weeks[-1] + np.timedelta64(7, "D")
+        return {"week ending": str(week), "median": float(q[11]), "low": float(q[1]), "high": float(q[21])}
+
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
@@ -106,6 +114,7 @@ class Importation:
             "origins": [asdict(o) for o in self.origins] if self.identifiable else NOT_IDENTIFIABLE,
             "measures": [asdict(e) for e in self.effects],
             "weeks": self.week_rows(),
+            "next_week": self.next_week(),
             "scores": {k: _known(v) for k, v in self.scores.items()},
             "fitted": bool(self.posterior and self.posterior.fitted),
             "notes": list(self.notes),
@@ -243,7 +252,7 @@ def _score_totals(
         return None, {}
     least = max(float(force.max()) * 1e-6, 1e-12)
     totals = forecast_totals(observed, np.maximum(force, least))
-    scored = np.isfinite(totals.log_score)
+    scored = np.isfinite(totals.log_score[:-1])
     scored[:BURN_IN_WEEKS] = False
     if settings.fit_until is not None:
         scored &= weeks > np.datetime64(settings.fit_until, "D")
@@ -251,11 +260,11 @@ def _score_totals(
     scored &= np.isfinite(naive)
     if not scored.any():
         return totals, {"weeks": 0.0}
-    q, y = totals.quantiles[scored], observed[scored]
+    q, y = totals.quantiles[:-1][scored], observed[scored]
     inside = {p: float(((y >= q[:, low]) & (y <= q[:, high])).mean()) for p, low, high in ((50, 6, 16), (80, 3, 19), (95, 1, 21))}
     return totals, {
         "weeks": float(scored.sum()),
-        "log_score": float(totals.log_score[scored].mean()),
+        "log_score": float(totals.log_score[:-1][scored].mean()),
         "naive_log_score": float(naive[scored].mean()),
         **{f"coverage_{p}": share for p, share in inside.items()},
     }
@@ -282,7 +291,7 @@ def write_importation(found: Importation, out: Path, *, plots: bool = True) -> l
         except ImportError as err:
             raise MissingExtraError("pictures need matplotlib", hint="Install oneteam[plot], or add --no-plots.") from err
         expected = None if found.posterior is None else np.quantile(found.posterior.expected.sum(axis=2), [0.025, 0.5, 0.975], axis=0)
-        forecast = None if found.totals is None else found.totals.quantiles[:, [1, 11, 21]].T
+        forecast = None if found.totals is None else found.totals.quantiles[:-1, [1, 11, 21]].T
         figure = importation_chart(found.weeks, found.observed, expected, forecast, found.origins)
         written.append(out / "importation.png")
         write_atomically(written[-1], picture(figure, ".png"))
@@ -308,14 +317,17 @@ def origin_weeks(found: Importation) -> pa.Table:
 
 
 def _totals_table(found: Importation) -> pa.Table:
+    """Observed and forecast totals; the last row is the week after the last, when there is a forecast of it."""
+    totals = found.totals
+    weeks = found.weeks if totals is None else np.append(found.weeks, found.weeks[-1] + np.timedelta64(7, "D"))
+    observed = np.append(found.observed, np.full(len(weeks) - len(found.weeks), np.nan))
     columns: dict[str, pa.Array] = {
-        "week_end": pa.array(found.weeks, pa.date32()),
-        "observed": pa.array(found.observed, pa.float64(), mask=np.isnan(found.observed)),
+        "week_end": pa.array(weeks, pa.date32()),
+        "observed": pa.array(observed, pa.float64(), mask=np.isnan(observed)),
     }
-    if found.totals is not None:
+    if totals is not None:
         for i, level in enumerate(LEVELS):
-            values = found.totals.quantiles[:, i]
+            values = totals.quantiles[:, i]
             columns[f"q{level:g}"] = pa.array(values, pa.float64(), mask=np.isnan(values))
-        score = found.totals.log_score
-        columns["log_score"] = pa.array(score, pa.float64(), mask=np.isnan(score))
+        columns["log_score"] = pa.array(totals.log_score, pa.float64(), mask=np.isnan(totals.log_score))
     return pa.table(columns)

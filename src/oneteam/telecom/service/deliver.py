@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from oneteam.core.errors import UnknownValueError
+from oneteam.store.result_files import check_suffix, write_table
 from oneteam.store.tables import write_parquet
 from oneteam.telecom.measures.measure import Measure
 from oneteam.telecom.places.footprint import spread_by_footprint
 from oneteam.telecom.population.weighting import apply_weights
-from oneteam.telecom.service.measure import Answer, check_suffix, write_table
+from oneteam.telecom.service.measure import Answer
 from oneteam.telecom.service.read_result import read_result
 from oneteam.telecom.service.source import Source
 

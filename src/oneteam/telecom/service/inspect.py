@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from oneteam.core.errors import UnknownValueError
+from oneteam.store.result_files import write_table
 from oneteam.store.tables import read_manifest, read_parquet
 from oneteam.telecom.dataset import SourceRecord, TelecomManifest
 from oneteam.telecom.places.crosswalk import recode
 from oneteam.telecom.service.geography import load_crosswalk
-from oneteam.telecom.service.measure import write_table
 from oneteam.telecom.service.read_result import read_result
 
 ZONE_KEYS = ("zone", "origin", "destination", "home")

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 import oneteam
 from oneteam.core.errors import DatasetCorruptError, FileUnreadableError, NothingFoundError, UnknownValueError
 from oneteam.core.progress import Progress, silent
-from oneteam.store.tables import disk_errors, write_atomically, write_parquet
 from oneteam.telecom.measures.catalogue import MEASURES
 from oneteam.telecom.measures.inputs import Period
 from oneteam.telecom.measures.measure import Measure, MeasureSettings
@@ -314,36 +312,3 @@ def _about(source: Source, measure: Measure, period: Period, engine: str) -> dic
         "dataset_revision": str(source.manifest.revision),
         "oneteam": oneteam.__version__,
     }
-
-
-SUFFIXES = (".parquet", ".csv", ".json")
-
-
-def check_suffix(path: Path) -> None:
-    """Refuse a file that is none of `SUFFIXES`.
-
-    Raises:
-        UnknownValueError: it is not.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UnknownValueError(f"{path}: cannot write '{path.suffix}'; the name must end in .parquet, .csv or .json")
-
-
-def write_table(path: Path, table: pa.Table, about: dict[str, str]) -> None:
-    """Write a result by the suffix of its name: ``.parquet`` (with ``about`` as metadata), ``.csv`` or ``.json``.
-
-    Raises:
-        UnknownValueError: another suffix.
-    """
-    check_suffix(path)
-    match path.suffix.lower():
-        case ".parquet":
-            write_parquet(path, table, metadata=about)
-        case ".csv":
-            sink = pa.BufferOutputStream()
-            pa_csv.write_csv(table, sink)
-            with disk_errors(path.name):
-                write_atomically(path, sink.getvalue().to_pybytes())
-        case _:
-            body = {"about": about, "rows": table.to_pylist()}
-            write_atomically(path, json.dumps(body, default=str, ensure_ascii=False).encode())

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from oneteam.core.errors import MissingColumnError, UnknownValueError
+from oneteam.store.result_files import write_table
 from oneteam.telecom.population.weighting import MarginName, weights_to_census
 from oneteam.telecom.service.geography import load_zones
-from oneteam.telecom.service.measure import write_table
 from oneteam.telecom.service.read_result import read_result
 
 

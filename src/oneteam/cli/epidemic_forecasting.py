@@ -1,0 +1,115 @@
+"""Commands of ``oneteam epidemic`` that forecast: today, and every past date as if it were today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+TargetFile = Annotated[Path, typer.Option("--target-data", "-t", help="Weekly target data, with or without vintages; see `convert`.")]
+LocationsFile = Annotated[Path, typer.Option("--locations", "-l", help="Places with population.")]
+HistoryFiles = Annotated[
+    list[Path] | None, typer.Option("--history", help="Other series of the disease to learn seasons from; may be given several times.")
+]
+MobilityFile = Annotated[Path | None, typer.Option("--mobility", help="Trips between places, by week.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--models", "-m", help="Members: linear, boosted, boosted-shape, filter, baseline; with commas or repeated. All without."),
+]
+Horizons = Annotated[str, typer.Option(help="Weeks from the reference date, such as 0-3, 1-4 or -1-3.")]
+Target = Annotated[str | None, typer.Option(help="Which target, where the file holds several.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
+Processes = Annotated[int, typer.Option(help="How many processes work at once.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; running again goes on where a run has stopped.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application of the noun ``epidemic``."""
+    app.command()(forecast)
+    app.command()(backtest)
+
+
+def backtest(
+    target_data: TargetFile,
+    locations: LocationsFile,
+    out: Out,
+    history: HistoryFiles = None,
+    mobility: MobilityFile = None,
+    reference_dates: Annotated[str, typer.Option(help="all, FROM:TO, or dates with commas.")] = "all",
+    horizons: Horizons = "0-3",
+    models: Models = None,
+    target: Target = None,
+    seed: Seed = 1,
+    processes: Processes = 2,
+    learn_every: Annotated[int, typer.Option(help="Weeks after which members are learned anew.")] = 4,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Forecast every reference date as it could have been made on that day; score the result with `score`.
+
+    A date's forecast reads that date's snapshot and earlier ones, never a later one. Without vintages, snapshots are cut from today's data
+    and the output is labelled "revised data". A date that fails is named, the others go on, and the exit code is 1.
+    """
+    from oneteam.cli.render import print_json, print_rows, progress_bar, say
+    from oneteam.epidemic.service.backtest import BacktestSettings
+    from oneteam.epidemic.service.backtest import backtest as run
+    from oneteam.epidemic.service.inputs import InputFiles, parse_horizons
+
+    files = InputFiles(target_data, locations, tuple(history or ()), mobility, target)
+    settings = BacktestSettings(reference_dates, tuple(parse_horizons(horizons)), _split(models), seed, processes, learn_every)
+    with progress_bar(show=not (quiet or json)) as progress:
+        report = run(files, out, settings, progress)
+    if json:
+        print_json(report.as_dict())
+    else:
+        say(f"{out}: {len(report.dates)} dates from {report.dates[0]} to {report.dates[-1]}, {report.label}; {report.made} files made, {report.kept} kept")
+        if report.weights:
+            print_rows("Weights on the last date", [{"member": name, "weight": weight} for name, weight in report.weights.items()])
+        if report.failures:
+            print_rows("Failed", [{"date": str(f.reference_date), "model": f.model, "why": f.why} for f in report.failures])
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def forecast(
+    target_data: TargetFile,
+    locations: LocationsFile,
+    out: Out,
+    history: HistoryFiles = None,
+    mobility: MobilityFile = None,
+    reference_date: Annotated[str | None, typer.Option(help="The date; the newest without.")] = None,
+    horizons: Horizons = "0-3",
+    models: Models = None,
+    target: Target = None,
+    track: Annotated[int, typer.Option(help="Earlier dates that are forecast too, to learn weights and spread from.")] = 12,
+    seed: Seed = 1,
+    processes: Processes = 2,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Forecast the coming weeks: the newest date, with weights and spread learned from the dates before it."""
+    from oneteam.cli.render import print_json, print_rows, progress_bar, say
+    from oneteam.epidemic.service.backtest import BacktestSettings
+    from oneteam.epidemic.service.forecast import forecast_now
+    from oneteam.epidemic.service.inputs import InputFiles, parse_horizons
+
+    files = InputFiles(target_data, locations, tuple(history or ()), mobility, target)
+    settings = BacktestSettings("all", tuple(parse_horizons(horizons)), _split(models), seed, processes)
+    with progress_bar(show=not (quiet or json)) as progress:
+        result = forecast_now(files, out, settings, reference_date, track, progress)
+    if json:
+        print_json(result.as_dict())
+    else:
+        print_rows(f"Forecast of {result.target} on {result.reference_date} ({result.label})", result.rows())
+        say(f"all quantiles: {result.path}")
+    if result.report.failures:
+        if not json:
+            print_rows("Failed", [{"date": str(f.reference_date), "model": f.model, "why": f.why} for f in result.report.failures])
+        raise typer.Exit(1)
+
+
+def _split(names: list[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for name in names or () for part in name.split(",") if part.strip())

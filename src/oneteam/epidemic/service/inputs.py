@@ -1,0 +1,150 @@
+"""What forecasts are made from, read from files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+from oneteam.core.errors import NothingFoundError, UnknownValueError
+from oneteam.epidemic.forecasting.history import History, parse_history
+from oneteam.epidemic.forecasting.members import Known
+from oneteam.epidemic.forecasting.mobility import Movement, parse_movement
+from oneteam.epidemic.hub.locations import Locations
+from oneteam.epidemic.hub.target_data import Snapshot, TargetData
+from oneteam.epidemic.service.files import read_locations, read_table, read_target_data
+from oneteam.store.tables import sha256_of
+
+EARLIER_VINTAGES = 26
+"""Snapshots before a date from which revisions are learned."""
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """Where the data stand.
+
+    Args:
+        target_data: see `oneteam.epidemic.hub.target_data.parse_target_data`.
+        locations: see `oneteam.epidemic.hub.locations.parse_locations`.
+        history: see `oneteam.epidemic.forecasting.history`.
+        mobility: see `oneteam.epidemic.forecasting.mobility`.
+        target: which of several targets.
+    """
+
+    target_data: Path
+    locations: Path
+    history: tuple[Path, ...] = ()
+    mobility: Path | None = None
+    target: str | None = None
+
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of every file, by what it is."""
+        named = {"target_data": self.target_data, "locations": self.locations}
+        named |= {f"history_{i}": path for i, path in enumerate(self.history, 1)}
+        if self.mobility is not None:
+            named["mobility"] = self.mobility
+        return {name: sha256_of(path) for name, path in named.items()}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The data themselves."""
+
+    target: TargetData
+    places: Locations
+    histories: tuple[History, ...]
+    movement: Movement | None
+
+    @cached_property
+    def _snapshots(self) -> dict[date, Snapshot]:
+        return {}
+
+    def snapshot(self, reference_date: date) -> Snapshot:
+        """The snapshot of a date, kept for the next one who asks."""
+        if reference_date not in self._snapshots:
+            self._snapshots[reference_date] = self.target.snapshot(reference_date)
+        return self._snapshots[reference_date]
+
+    def known(self, reference_date: date) -> Known:
+        """All that a forecast of a date may use."""
+        earlier: Sequence[Snapshot] = ()
+        if self.target.has_vintages:
+            before = [d for d in self.target.reference_dates if d < reference_date][-EARLIER_VINTAGES:]
+            earlier = [self.snapshot(d) for d in before]
+        return Known(self.snapshot(reference_date), earlier, self.places, self.histories, self.movement)
+
+
+def read_inputs(files: InputFiles) -> Inputs:
+    """Read everything, and insist that the files speak about the same places.
+
+    Raises:
+        InputError: as the parsers of the files.
+        UnknownValueError: a place of the target data that the locations file lacks.
+    """
+    target = read_target_data(files.target_data, target=files.target)
+    places = read_locations(files.locations)
+    places.need(target.location, str(files.target_data))
+    histories = [history for path in files.history for history in parse_history(read_table(path), str(path))]
+    movement = parse_movement(read_table(files.mobility), str(files.mobility)) if files.mobility else None
+    return Inputs(target, places, tuple(histories), movement)
+
+
+def chosen_dates(target: TargetData, wanted: str) -> list[date]:
+    """Reference dates of a selection: ``all``, ``FROM:TO`` (either may be empty), one date, or several with commas.
+
+    Raises:
+        UnknownValueError: no date, or not on the weekday on which weeks end.
+        NothingFoundError: the data have no date in the selection.
+    """
+    known = list(target.reference_dates)
+    if wanted == "all":
+        return known
+    if ":" in wanted:
+        first, _, last = wanted.partition(":")
+        low = _day(first) if first else known[0]
+        high = _day(last) if last else known[-1]
+        found = [d for d in known if low <= d <= high]
+    else:
+        found = sorted({_day(text) for text in wanted.split(",")})
+        if target.has_vintages:
+            absent = sorted(set(found) - set(known))
+            if absent:
+                raise NothingFoundError(
+                    f"{target.where}: no vintage for reference date {absent[0]}; it has {len(known)}, {known[0]} to {known[-1]}"
+                )
+    if not found:
+        raise NothingFoundError(f"{target.where}: no reference date in {wanted}; it has {len(known)}, {known[0]} to {known[-1]}")
+    return found
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise UnknownValueError(f"reference date {text.strip()!r}: must be a date like 2024-01-06, or FROM:TO, or all") from None
+
+
+def parse_horizons(text: str) -> list[int]:
+    """Horizons from text such as ``0-3``, ``-1-3`` or ``1,2,4``.
+
+    Raises:
+        UnknownValueError: something else.
+
+    >>> parse_horizons("0-3"), parse_horizons("-1-1"), parse_horizons("1,4")
+    ([0, 1, 2, 3], [-1, 0, 1], [1, 4])
+    """
+    try:
+        if "," in text:
+            found = sorted({int(part) for part in text.split(",")})
+        elif "-" in text[1:]:
+            at = text.index("-", 1)
+            found = list(range(int(text[:at]), int(text[at + 1 :]) + 1))
+        else:
+            found = [int(text)]
+    except ValueError:
+        found = []
+    if not found or found[0] < -3 or found[-1] > 12:
+        raise UnknownValueError(f"--horizons {text}: must be weeks between -3 and 12, such as 0-3 or 1,2,4")
+    return found

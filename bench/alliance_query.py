@@ -1,8 +1,8 @@
 """How long a joint answer takes: three carriers, a hub and a recipient as OS processes over TLS on loopback.
 
-Everything is in force: agreements signed by all, the gate's checks, budgets on disk before anything is computed, bounded contributions, discrete
-Gaussian noise, the secure sum, audit entries on disk before anything leaves, signed checkpoints and their proofs. Each carrier holds 200,000
-stored contributions. Every query has an id of its own, so no kept Release answers it.
+Everything is in force: agreements signed by all, the gate's checks, budgets on disk before anything is computed, bounded contributions,
+discrete Gaussian noise, the secure sum, audit entries on disk before anything leaves, signed checkpoints and their proofs. Each carrier holds
+200,000 stored contributions. Every query has an id of its own, so no kept Release answers it. The last line is JSON.
 
     python bench/alliance_query.py [--queries 100] [--subscribers 200000] [--zones 250]
 """
@@ -151,11 +151,11 @@ def make_node(setup: Setup, name: str) -> tuple[Node, HubLine]:
             book=book,
             lookup=public.get,
             limits=LocalLimits(dataset_rho_cap=100.0),
-            source=lambda query, agreement: held,
+            source=lambda _query, _agreement: held,
             now=utc_now,
             secret=os.urandom(32),
         )
-    services = NodeServices(gate=gate, book=book, gossip=Gossip(name, log, public.get), catalogue=lambda asker: {})
+    services = NodeServices(gate=gate, book=book, gossip=Gossip(name, log, public.get), catalogue=lambda _asker: {})
     line = HubLine.https(setup.url, name, keys, authority=setup.folder / "ca.pem")
     return Node(name, keys, public.get, peers=NAMES, line=line, registry=registry, services=services, now=utc_now, gossip_s=600), line
 
@@ -268,18 +268,15 @@ def main() -> None:
         file = Path(folder) / "setup"
         file.write_bytes(pickle.dumps(setup))
 
-        def start(role: str) -> subprocess.Popen[bytes]:
-            return subprocess.Popen([sys.executable, __file__, "--role", role, "--setup", str(file)])
-
-        processes = [start(role) for role in ("hub", *CARRIERS)]
+        command = [sys.executable, __file__, "--setup", str(file), "--role"]
+        processes = [subprocess.Popen([*command, role]) for role in ("hub", *CARRIERS)]
         try:
             deadline = time.monotonic() + 60
             while not all((Path(folder) / f"{name}.ready").exists() for name in CARRIERS):
                 if time.monotonic() > deadline or any(process.poll() is not None for process in processes):
                     sys.exit("the hub or a node did not start")
                 time.sleep(0.05)
-            asking = start("agency")
-            code = asking.wait(timeout=600)
+            code = subprocess.run([*command, "agency"], check=False, timeout=600).returncode
         finally:
             for process in processes:
                 process.terminate()

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneteam.alliance import serving
@@ -289,24 +289,34 @@ def test_a_substituted_key_gains_the_hub_nothing(team: Team) -> None:
     asyncio.run(play())
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(st.binary(min_size=1, max_size=5000), min_size=1, max_size=5))
-def test_any_bytes_from_the_hub_leave_a_node_running(tmp_path_factory: pytest.TempPathFactory, letters: list[bytes]) -> None:
-    team = Team(tmp_path_factory.mktemp("fuzz"))
+def collected(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+    """Examples to be sent within one event loop."""
+    found: list[Any] = []
 
+    @settings(max_examples=count, database=None, deadline=None)
+    @given(strategy)
+    def collect(example: Any) -> None:
+        found.append(example)
+
+    collect()
+    return found
+
+
+def test_any_bytes_from_the_hub_leave_a_node_running(team: Team) -> None:
     async def play() -> None:
         async with a_hub("in process", team) as hub, running(hub, "campus", "agency") as nodes:
             now = time.time()
-            for number, raw in enumerate(letters):
+            for number, raw in enumerate(collected(st.binary(min_size=1, max_size=5000), 200)):
                 hub.relay.mailboxes.put(Envelope(f"{number:032x}", "campus", int(now) + 60, raw), "agency", now)
             assert (await nodes["agency"].ask("campus", "ping", timeout_s=5)).sender == "campus"
+            await asyncio.sleep(0.1)
+            assert hub.relay.mailboxes.count() == 0
 
     logging.disable(logging.WARNING)
     try:
         asyncio.run(play())
     finally:
         logging.disable(logging.NOTSET)
-        team.close()
 
 
 KINDS = (
@@ -336,22 +346,15 @@ def test_a_members_nonsense_is_answered_with_a_typed_error(team: Team) -> None:
         async with a_hub("in process", team) as hub, running(hub, "campus", "agency") as nodes:
             agency = nodes["agency"]
             codes = set()
-
-            @settings(max_examples=120, database=None)
-            @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4), st.binary(max_size=200))
-            def collect(kind: str, header: dict[str, Any], body: bytes) -> None:
-                asked.append((kind, header, body))
-
-            asked: list[tuple[str, dict[str, Any], bytes]] = []
-            collect()
-            for kind, header, body in asked:
+            messages = st.tuples(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4), st.binary(max_size=200))
+            for kind, header, body in collected(messages, 120):
                 try:
                     await agency._courier.ask("campus", kind, header, body, timeout_s=5)
                 except OneteamError as err:
                     codes.add(err.code)
             assert "internal" not in codes, "a message made the node stumble"
             assert "wire.unreachable" not in codes
-            assert len(codes) >= 3
+            assert "input.wrong_type" in codes
 
     logging.disable(logging.WARNING)
     try:
@@ -376,7 +379,7 @@ def test_strange_requests_never_crash_the_hub(team: Team) -> None:
                 b"POST /session HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n[[[[",
                 b"POST /session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                 b"POST /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
-                b"GET /health HTTP/1.1\r\n" + b"X: " + b"y" * 40_000 + b"\r\n\r\n",
+                b"GET /health HTTP/1.1\r\n" + b"X: " + b"y" * 2_000_000 + b"\r\n\r\n",
             ):
                 reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
                 writer.write(raw)
@@ -398,14 +401,7 @@ def test_a_signed_in_members_strange_frames_never_crash_the_hub(team: Team) -> N
     async def play() -> None:
         async with a_hub("in process", team) as hub, hub.line("agency") as line:
             await line.exchange()
-            frames: list[bytes] = []
-
-            @settings(max_examples=100, database=None)
-            @given(st.binary(max_size=300))
-            def collect(frame: bytes) -> None:
-                frames.append(frame)
-
-            collect()
+            frames = collected(st.binary(max_size=300), 100)
             huge = Outgoing(letters=(label(an_envelope()).model_copy(update={"size": 2**30}),))
             for frame in (*frames, pack(huge, [b""]), b"\xff\xff\xff\xff"):
                 status, _ = await line._post("/exchange", frame, "application/octet-stream", token=line._token)
@@ -455,8 +451,11 @@ def test_oversized_requests_are_refused_before_they_are_read(tmp_path: Path) -> 
                     yield bytes(1000)
 
             headers = {"authorization": f"Bearer {line._token}"}
-            answer = await line._http.post("/exchange", content=endless(), headers=headers)
-            assert answer.status_code == 413
+            try:
+                assert (await line._http.post("/exchange", content=endless(), headers=headers)).status_code == 413
+            except httpx.TransportError:
+                pass  # the hub closes without reading on; its answer may be lost by that
+            await line.exchange()
 
     asyncio.run(play())
     team.close()

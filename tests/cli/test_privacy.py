@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from oneteam.cli.privacy import app
 
-SMALL = ["attack", "--subscribers", "2500", "--zone-count", "24", "--targets", "1", "--trials", "800", "--rho-total", "0.1"]
+SMALL = ["attack", "--subscribers", "2500", "--zone-count", "24", "--targets", "1", "--trials", "500", "--rho-total", "0.1"]
 
 
 @pytest.fixture(scope="module")
@@ -29,5 +29,4 @@ def test_the_gate_holds_and_the_controls_are_broken(run):
 def test_half_the_noise_is_found_out_and_said(run):
     done = run("--noise-factor", "0.5")
     assert done.exit_code == 1
-    assert "LEAKS" in done.stdout
-    assert "FAILS" in done.stdout
+    assert "LEAKS more than rho allows" in done.stdout

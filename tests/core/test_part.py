@@ -18,6 +18,7 @@ class Weather:
 
     name: str = "weather"
     commands: str | None = None
+    source: str | None = None
     offered: dict[str, MeasureInfo] = field(
         default_factory=lambda: {"rain": MeasureInfo("rain", ("day",), "mm", {"en": "Rain", "ko": "비"})}
     )

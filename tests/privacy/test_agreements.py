@@ -121,6 +121,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         ({"purpose": "dpv:PublicBenefits"}, "Did you mean dpv:PublicBenefit"),
         ({"purpose": "dpv:Purpose"}, "no term"),
         ({"until": document()["not_before"]}, "must be after not_before"),
+        ({"until": "9999-12-31T23:59:59-23:00"}, "until: must lie in the years"),
         ({"measures": document()["measures"] * 2}, "a measure stands twice"),
         ({"dimensions": document()["dimensions"] | {"sex": {"codes": ["f", "m"]}}}, "dimensions.sex: no measure uses it"),
         ({"dimensions": document()["dimensions"] | {"day": {"codes": ["1"]}}}, "built in"),

@@ -1,7 +1,9 @@
 """Attacks: the gate holds, a build with half the noise is found out, and the controls are broken."""
 
+import re
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from oneteam.privacy.attacks import LEVELS, Settings, Trips, auc_bound, differen
 from oneteam.privacy.mechanism import sampling_secret, true_levels
 from oneteam.stats.auc import auc
 
-SETTINGS = Settings(trials=2_000, targets=2)
+SETTINGS = Settings(trials=1_500, targets=2)
 
 
 def make_trips(people=1_500, zones=16, days=5, seed=4):
@@ -194,3 +196,11 @@ def test_data_that_cannot_be_attacked_is_an_error():
     empty = replace(TRIPS, **{name: getattr(TRIPS, name)[:0] for name in ("person", "day", "origin", "destination")})
     with pytest.raises(NothingFoundError):
         membership(empty, SETTINGS, who="busiest")
+
+
+def test_the_pages_table_of_bounds_is_true():
+    page = (Path(__file__).parents[2] / "docs" / "attacks.md").read_text()
+    rhos = re.search(r"^\| rho in all \|(.*)\|$", page, re.MULTILINE)[1].split("|")
+    highest = re.search(r"^\| highest AUC \|(.*)\|$", page, re.MULTILINE)[1].split("|")
+    assert len(rhos) == len(highest) == 5
+    assert all(float(h) == pytest.approx(auc_bound(float(r)), abs=5e-4) for r, h in zip(rhos, highest, strict=True))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,6 +165,12 @@ def test_plain_tables_never_overlap() -> None:
 
 def test_every_rule_has_words_in_both_languages() -> None:
     assert all(en.endswith(".") and ko.endswith(".") and en != ko for en, ko in RULES.values())
+
+
+def test_the_page_lists_every_rule_in_order() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "agreements.md").read_text()
+    found = re.findall(r"^(\d+)\. `([a-z.]+)`:", page, re.MULTILINE)
+    assert found == [(str(number), code) for number, code in enumerate(RULES, 1)]
 
 
 def agreements() -> list[Agreement]:

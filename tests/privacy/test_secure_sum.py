@@ -1,9 +1,13 @@
 """Secure sum: exact or an error, under drop-outs, and against a hub, a recipient and members that cheat."""
 
 import json
+import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,6 +186,26 @@ def test_each_step_is_done_once():
         member.reveal(session.headers())
 
 
+def test_each_step_is_done_once_by_however_many_threads():
+    session = Session().open()
+    member = session.members["m0"]
+
+    def attempt(step):
+        try:
+            return step()
+        except ReplayError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        mask = partial(member.mask, list(session.openings.values()), session.values["m0"])
+        masked = [done for done in pool.map(attempt, [mask] * 8) if done]
+        assert len(masked) == 1
+        session.shares["m0"] = masked[0]
+        session.mask(["m1", "m2", "m3"])
+        reveals = [done for done in pool.map(attempt, [partial(member.reveal, session.headers())] * 8) if done]
+        assert len(reveals) == 1
+
+
 def test_steps_out_of_order_are_refused():
     session = Session()
     with pytest.raises(RoundError):
@@ -242,7 +266,7 @@ def test_members_that_were_told_different_rounds_do_not_mask_for_each_other(chan
     session.open(["m0", "m2", "m3", "m4"])
     session.openings["m1"] = altered.open()
     for name in ("m0", "m2"):
-        with pytest.raises(RoundError):
+        with pytest.raises(RoundError, match="speaks of"):
             session.members[name].mask(session.openings.values(), session.values[name])
 
 
@@ -329,6 +353,18 @@ def test_two_survivor_sets_asked_of_members():
         session.members["m1"].agree(session.headers(one))
     with pytest.raises(RoundError):  # nobody reveals where he himself is said to have dropped out
         session.members["m4"].agree(session.headers(one))
+
+
+def test_votes_for_another_set_do_not_count():
+    session = Session(6, 4, 1).open().mask()
+    one, two = ["m0", "m1", "m2", "m3", "m5"], ["m0", "m1", "m2", "m3", "m4"]
+    votes = [session.members[name].agree(session.headers(one)) for name in one[:4]]
+    with pytest.raises(RoundError, match="0 members agreed"):
+        session.members["m4"].reveal(session.headers(two), votes)
+    other = Session(6, 4, 1).open().mask()
+    with pytest.raises(RoundError, match="speaks of"):
+        other.members["m4"].reveal(other.headers(two), votes)
+    assert session.members["m5"].reveal(session.headers(one), votes).survivors == tuple(one)
 
 
 def test_reveals_for_two_survivor_sets_are_not_combined():
@@ -644,3 +680,15 @@ def test_255_points_are_possible_and_256_are_not():
     for bad in ({}, {0: b"a", 1: b"b"}, {1: b"a", 2: b"bc"}):
         with pytest.raises(RoundError):
             join_secret(bad)
+
+
+def test_the_pages_table_of_thresholds_is_true():
+    page = (Path(__file__).parents[2] / "docs" / "secure-sum.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \|$", page, re.MULTILINE)
+    assert len(rows) >= 7
+    for row in rows:
+        n, t, s, dropouts = map(int, row[:4])
+        assert Session(n, s, t).plan.most_dropouts == dropouts
+        with pytest.raises(RoundError):
+            Session(n, s - 1, t)
+        assert float(row[4]) == pytest.approx((n / (s - t)) ** 0.5, abs=0.005)

@@ -114,7 +114,7 @@ def test_checks_work_across_the_borders_of_chunks(make, monkeypatch: pytest.Monk
     for size in range(27):
         assert log.verify().entries == size
         add(log, size, size + 1)
-    for level, position in [(level, position) for level in range(5) for position in range(27 >> level)]:
+    for level, position in [(i, j) for i in range(5) for j in range(27 >> i)]:
         with log.registry.read() as db:
             good = log_tables.node(db)(level, position)
         tamper(log, f"UPDATE audit_node SET hash = zeroblob(32) WHERE level = {level} AND position = {position}")
@@ -124,6 +124,7 @@ def test_checks_work_across_the_borders_of_chunks(make, monkeypatch: pytest.Monk
     assert log.verify().entries == 27
 
 
+CHANGE = "UPDATE audit_entry SET body = CAST(replace(body, 'permit', 'refuse') AS BLOB) WHERE position = 12"
 SWAP = "UPDATE audit_entry SET position = -1 WHERE position = 4; UPDATE audit_entry SET position = 4 WHERE position = 5; "
 SWAP += "UPDATE audit_entry SET position = 5 WHERE position = -1"
 
@@ -131,7 +132,7 @@ SWAP += "UPDATE audit_entry SET position = 5 WHERE position = -1"
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("UPDATE audit_entry SET body = replace(body, 'permit', 'refuse') WHERE position = 12", "entry 12 is not what it was"),
+        (CHANGE, "entry 12 is not what it was"),
         ("DELETE FROM audit_entry WHERE position = 12", "entry 12 is missing"),
         ("DELETE FROM audit_entry WHERE position = 0", "entry 0 is missing"),
         (SWAP, "entry 4 is not what it was"),
@@ -366,7 +367,7 @@ def test_entries_put_back_from_an_export(make, log: AuditLog, tmp_path: Path) ->
     for bad, said in (
         (export[:49], "others hold a checkpoint of 50"),
         (export[:30], "nothing to put back"),
-        ([*export[:12], export[13], *export[13:]], "entry 12 of the export"),
+        ([*export[:12], export[13], *export[13:]], "one of the first 50"),
         ([*export[:40], entry(40, "refuse").to_bytes(), *export[41:]], "one of the first 50"),
     ):
         with pytest.raises(LogError, match=said):
@@ -374,8 +375,14 @@ def test_entries_put_back_from_an_export(make, log: AuditLog, tmp_path: Path) ->
         assert restored.size == 37
     with pytest.raises(NothingFoundError):
         extend(export, [])
+    # what the restored member wrote before somebody noticed comes after what was lost
+    add(restored, 900, 903)
+    restored.checkpoint()
     assert extend(export, [held]) == 13
-    assert restored.verify([held]).entries == 50
+    assert restored.verify([held]).entries == 53
+    assert leaves(restored) == [*export, *(entry(900 + i).to_bytes() for i in range(3))]
+    with pytest.raises(LogError, match="nothing to put back"):
+        extend(export, [held])
 
 
 def test_proofs_that_others_check(log: AuditLog) -> None:

@@ -129,8 +129,8 @@ def test_a_proof_holds_for_nothing_else() -> None:
 
 def spoiled(proof: tuple[bytes, ...]) -> list[tuple[bytes, ...]]:
     some = merkle.leaf_hash(b"something else")
-    changed = [proof[:i] + (bytes([proof[i][0] ^ 16]) + proof[i][1:],) + proof[i + 1 :] for i in range(len(proof))]
-    swapped = [proof[:i] + (proof[i + 1], proof[i]) + proof[i + 2 :] for i in range(len(proof) - 1)]
+    changed = [(*proof[:i], bytes([proof[i][0] ^ 16]) + proof[i][1:], *proof[i + 1 :]) for i in range(len(proof))]
+    swapped = [(*proof[:i], proof[i + 1], proof[i], *proof[i + 2 :]) for i in range(len(proof) - 1)]
     shorter = [proof[:-1], proof[1:]] if proof else []
     length = [(proof[0][:-1], *proof[1:]), (proof[0] + b"\0", *proof[1:]), (b"", *proof[1:])] if proof else []
     return [*changed, *swapped, *shorter, *length, (*proof, some), (some, *proof), (*proof, b""), proof + proof[-1:] if proof else (b"",)]

@@ -83,6 +83,9 @@ def test_a_second_transaction_in_the_same_thread_is_refused(registry: Registry) 
     with registry.transaction() as db:
         with pytest.raises(StorageError, match="open in this thread"), registry.transaction():
             pass
+        for refused in (registry.close, lambda: registry.add_schemas([SCHEMA])):
+            with pytest.raises(StorageError, match="open in this thread"):
+                refused()
         db.execute("INSERT INTO counter VALUES ('n', 5)")
     assert count(registry) == 5
 
@@ -145,6 +148,24 @@ def test_close_while_another_thread_reads(registry: Registry) -> None:
     thread.join()
     assert seen == [(1,)]
     assert count(registry) == 1
+
+
+def test_opening_a_second_time_keeps_the_first_one_s_locks(registry: Registry) -> None:
+    """To close any descriptor of a file cancels the process's locks on it, and with them the protection of its other connections."""
+    add_one(registry)
+    program = "import fcntl, struct, sys; f = open(sys.argv[1], 'r+b'); r = fcntl.fcntl(f, fcntl.F_GETLK, struct.pack('hhqqi', "
+    program += "fcntl.F_WRLCK, 0, 0, 0, 0)); print(struct.unpack('hhqqi', r)[0] != fcntl.F_UNLCK)"
+
+    def locked() -> str:
+        return subprocess.run(
+            [sys.executable, "-c", program, str(registry.path)], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert locked() == "True"
+    again = Registry.open(registry.path, schemas=[SCHEMA])
+    assert locked() == "True"
+    again.close()
+    assert locked() == "True"
 
 
 def test_full_disk(registry: Registry) -> None:

@@ -80,10 +80,19 @@ class Courier:
         replies: what was answered already.
         handler: answers others' messages.
         now: the member's clock.
+        heard: told of every answer, also of errors and of those that nobody waits for any more.
     """
 
     def __init__(
-        self, me: str, keys: Keys, lookup: Lookup, line: HubLine, replies: Replies, handler: Handler, now: Callable[[], datetime]
+        self,
+        me: str,
+        keys: Keys,
+        lookup: Lookup,
+        line: HubLine,
+        replies: Replies,
+        handler: Handler,
+        now: Callable[[], datetime],
+        heard: Callable[[Message], None] = lambda _: None,
     ) -> None:
         self.me = me
         self._keys = keys
@@ -92,6 +101,7 @@ class Courier:
         self._replies = replies
         self._handler = handler
         self._now = now
+        self._heard = heard
         self._outbox: list[Envelope] = []
         self._acknowledged: list[str] = []
         self._asked: dict[str, _Asked] = {}
@@ -262,6 +272,7 @@ class Courier:
             _spawn(self._tasks, self._answer(message))
 
     def _resolve(self, message: Message) -> None:
+        self._heard(message)
         asked = self._asked.get(message.head.reply_to or "")
         if asked is None or asked.answer.done() or asked.receiver != message.sender:
             return

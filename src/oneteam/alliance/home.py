@@ -36,7 +36,7 @@ from oneteam.core.model import Document, Member, Name, PrivacyUnit, Role, Slug, 
 from oneteam.privacy.agreements import agreement_id, quoted, read_toml
 from oneteam.privacy.book import AgreementBook, Kept, read_signed_agreement
 from oneteam.privacy.policy import LocalLimits
-from oneteam.privacy.signing import Lookup, complaints
+from oneteam.privacy.signing import Lookup, complaints, merge_signed
 from oneteam.store.registry import Registry
 from oneteam.store.tables import disk_errors, write_atomically
 
@@ -252,13 +252,15 @@ class Home:
         return signed
 
     def keep_agreement(self, text: str) -> Path:
-        """Keep a signed Agreement as a file, perhaps not signed by all yet; where it stands.
+        """Keep a signed Agreement as a file, perhaps not signed by all yet, with the signatures kept before; where it stands.
 
         Raises:
             BadSignatureError, WrongTypeError: as `oneteam.privacy.book.read_signed_agreement`.
         """
         agreement, _ = read_signed_agreement(text, self.lookup())
         path = self.folder / "agreements" / f"{agreement_id(agreement)}.json"
+        if path.is_file():
+            text = merge_signed(text, read_text_file(path))
         write_atomically(path, f"{text.strip()}\n".encode())
         return path
 

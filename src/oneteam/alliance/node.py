@@ -146,7 +146,7 @@ class Node:
         # Of the node alone: a pool shared with others could be full of their waiting.
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="node")
         self._askers: dict[str, tuple[str, datetime]] = {}
-        self._courier = Courier(me, keys, lookup, line, Replies(registry), self._handle, now)
+        self._courier = Courier(me, keys, lookup, line, Replies(registry), self._handle, now, self._hear)
         self._handlers: Mapping[str, Callable[[Message], Awaitable[Reply]]] = MappingProxyType(
             {
                 "query.ask": self._query_ask,
@@ -202,10 +202,7 @@ class Node:
         fields = dict(header or {})
         if self._gossip is not None:
             fields["log"] = self._gossip.acknowledgement(receiver)
-        answer = await self._courier.ask(receiver, kind, fields, body, timeout_s=timeout_s, life=life)
-        if self._gossip is not None:
-            self._gossip.take(receiver, answer.header.get("log"))
-        return answer
+        return await self._courier.ask(receiver, kind, fields, body, timeout_s=timeout_s, life=life)
 
     async def in_thread(self, work: Callable[..., _T], *arguments: object) -> _T:
         """Do work that computes or waits for the disk."""
@@ -245,12 +242,15 @@ class Node:
                 LOG.error("%s: %s", self.me, err.message)  # noqa: TRY400 - public text only
             await asyncio.sleep(self._gossip_s)
 
+    def _hear(self, message: Message) -> None:
+        if self._gossip is not None:
+            self._gossip.take(message.sender, message.header.get("log"))
+
     async def _handle(self, message: Message) -> Reply:
         handler = self._handlers.get(message.kind)
         if handler is None:
             raise WrongTypeError(f"no kind '{message.kind}'", hint=f"Kinds: {', '.join(self._handlers)}.")
-        if self._gossip is not None:
-            self._gossip.take(message.sender, message.header.get("log"))
+        self._hear(message)
         try:
             reply = await handler(message)
         except OneteamError as err:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final, Literal
 
 from oneteam.core.errors import UnknownValueError
@@ -20,6 +20,7 @@ from oneteam.privacy.levels import FINEST, SUMMED, Level, domain_of, parse_level
 from oneteam.privacy.purposes import purpose_label
 
 Language = Literal["en", "ko"]
+_ANY_DAY: Final = date(2024, 1, 1)
 SIMS: Final = (1, 2, 3)
 """Subscriptions of one person for which the cost is shown."""
 
@@ -194,7 +195,7 @@ def _purpose(agreement: Agreement, words: _Words) -> Section:
 
 
 def _measure(agreement: Agreement, measure: AgreedMeasure, words: _Words) -> Section:
-    head = (words("table", "표"), words("cells", "칸 수"), words("noise (one SD)", "잡음 (표준편차)"))
+    head = (words("table", "표"), words("cells", "칸 수"), words("noise, ± one SD", "잡음 (± 표준편차)"))
     lines = [
         words(
             f"Of each {_unit(agreement, words)} at most {_plural(measure.max_keys, 'cell')} count, each by at most {measure.max_value:,}.",
@@ -210,6 +211,13 @@ def _measure(agreement: Agreement, measure: AgreedMeasure, words: _Words) -> Sec
             words(
                 f"Noised counts below {measure.smallest_count:,} are not shown.",
                 f"잡음을 더한 값이 {measure.smallest_count:,} 미만이면 보이지 않습니다.",
+            )
+        )
+    if not measure.plain_threshold:
+        lines.append(
+            words(
+                "The noise below is that of a query for all of these tables at full cost; fewer tables have less.",
+                "아래 잡음은 모든 표를 최대 비용으로 함께 요청할 때의 크기이며, 표가 적으면 잡음도 작습니다.",
             )
         )
     for name, codes in measure.filters.items():
@@ -240,9 +248,9 @@ def _tables(agreement: Agreement, measure: AgreedMeasure, words: _Words) -> list
 
 
 def _noises(agreement: Agreement, measure: AgreedMeasure, levels: Sequence[Level]) -> list[str]:
-    first = agreement.not_before.date()
     try:
-        domain = domain_of(agreement, measure, measure.dimensions, first, first + timedelta(days=measure.max_days - 1))
+        # Only the number of days matters.
+        domain = domain_of(agreement, measure, measure.dimensions, _ANY_DAY, _ANY_DAY + timedelta(days=measure.max_days - 1))
     except UnknownValueError:
         # Too many cells to be asked for in one piece; what fewer days or dimensions cost in noise depends on the query.
         return ["–"] * len(levels)
@@ -350,6 +358,13 @@ def _limits(agreement: Agreement, words: _Words) -> Section:
             "가족 등 m명의 집단은 SIM이 m개인 사람과 같은 정도로 보호됩니다.",
         ),
     ]
+    if len(agreement.contributors) > 1 and agreement.min_contributors < len(agreement.contributors) and not agreement.single:
+        lines.append(
+            words(
+                "Sums may leave contributors out, so sums with and without one can be subtracted: that shows its table with noise.",
+                "일부 제공자를 뺀 합계도 가능하므로, 두 합계를 빼면 한 제공자의 표를 잡음이 섞인 채 볼 수 있습니다.",
+            )
+        )
     if len(agreement.participants) > 1:
         lines.append(
             words(

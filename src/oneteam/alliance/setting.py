@@ -30,6 +30,8 @@ nav { margin-bottom: 1.5rem; } nav a { color: var(--mark); margin-right: 1rem; }
 article + article { margin-top: 4rem; border-top: 3px solid var(--line); padding-top: 2rem; }
 @media print { nav { display: none; } article { break-before: page; } article:first-of-type { break-before: auto; } }
 """
+_NARROWEST: Final = 8
+"""Columns that a table's column has at least; a table that would need less is set row under row."""
 _NAMES: Final = {"en": "English", "ko": "한국어"}
 
 
@@ -130,8 +132,10 @@ def _text_table(rows: Sequence[Sequence[str]], width: int) -> list[str]:
     widths = [max(columns_of(row[i]) for row in rows) for i in range(len(rows[0]))]
     # What does not fit is taken from the widest column, whose cells are then broken.
     spare = width - 2 * (len(widths) - 1)
-    while sum(widths) > spare and max(widths) > 8:
+    while sum(widths) > spare and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
+    if sum(widths) > spare:
+        return _text_list(rows, width)
     lines = []
     for number, row in enumerate(rows):
         cells = [wrap(cell, size) or [""] for cell, size in zip(row, widths, strict=True)]
@@ -144,6 +148,16 @@ def _text_table(rows: Sequence[Sequence[str]], width: int) -> list[str]:
             lines.append("  ".join(padded).rstrip())
         if number == 0:
             lines.append("  ".join("─" * size for size in widths))
+    return lines
+
+
+def _text_list(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """A table that is too wide, row under row."""
+    head, *body = rows
+    lines = []
+    for row in body:
+        pairs = [f"{name}: {cell}" for name, cell in zip(head, row, strict=True)]
+        lines += ["· " + line if i == 0 else "  " + line for i, line in enumerate(line for pair in pairs for line in wrap(pair, width - 2))]
     return lines
 
 

@@ -136,9 +136,10 @@ def _head(draft: Draft) -> Iterator[str]:
     yield f"rho_total = {_float(draft.rho_total)}"
     yield "delta = 1e-7"
     yield ""
-    yield f"# A joint release rests on at least so many contributors; so many of the {n} participants may collude and learn nothing;"
-    yield "# so many must help to unmask a sum."
-    yield f"min_contributors = {min(2, len(draft.contributors))}"
+    yield "# A joint release rests on at least so many contributors. With fewer than all, sums with and without one can be subtracted, which"
+    yield "# shows its table as noisily as a Release of its own would; with all, each must be there for every release."
+    yield f"min_contributors = {len(draft.contributors)}"
+    yield f"# So many of the {n} participants may collude and learn nothing; so many must help to unmask a sum."
     yield f"colluding = {colluding}"
     yield f"threshold = {smallest_threshold(n, colluding)}"
 
@@ -161,7 +162,7 @@ def _measure(draft: Draft, measure: MeasureInfo) -> Iterator[str]:
     for level in _levels(draft, kept):
         yield f"  {quoted(level)},"
     yield "]"
-    keys = 30 if "hour" in kept else 8
+    keys = 30 if "hour" in kept else 2 if "country" in kept else 8
     yield "# Of each subscription at most so many cells count, chosen at random (more of them: less is cut, and more noise) …"
     yield f"max_keys = {keys}"
     yield f"# … each by at most so many {measure.unit}."

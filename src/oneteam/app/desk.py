@@ -113,7 +113,7 @@ class NodeDesk:
 
         own = self._member.home.id
         if own in names:
-            found[own] = dict(self._member.own_catalogue())
+            found[own] = self._member.own_catalogue()
         await asyncio.gather(*(one(name) for name in names if name != own))
         return {name: found[name] for name in names}
 

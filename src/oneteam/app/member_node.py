@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from oneteam.alliance.catalogue import member_catalogue
+from oneteam.alliance.catalogue import catalogue
 from oneteam.alliance.gossip import Gossip
 from oneteam.alliance.home import Home
 from oneteam.alliance.node import Node, NodeServices
@@ -27,7 +27,7 @@ from oneteam.core.canonical import content_id
 from oneteam.core.errors import DatasetBusyError, OneteamError, UnknownValueError
 from oneteam.core.keys import Keys
 from oneteam.core.model import Agreement, Dataset, Query, Text
-from oneteam.core.part import Part, installed_parts
+from oneteam.core.part import MeasureInfo, Part, installed_parts
 from oneteam.privacy.agreements import Revocation
 from oneteam.privacy.book import BOOK_SCHEMA, AgreementBook
 from oneteam.privacy.contributions import Contributions
@@ -92,9 +92,9 @@ class MemberNode:
         _logging_revocations(self.registry, self.log, self.node.now)(revocation, self.home.id)
         return revocation
 
-    def own_catalogue(self) -> Mapping[str, Any]:
+    def own_catalogue(self) -> dict[str, Any]:
         """What this member offers, as its own people see it."""
-        return member_catalogue(self.home.member, described(self.home), self.book.all(), self.home.id)
+        return _catalogue(self.home, self.book, self.home.id, self.node.now())
 
 
 @contextmanager
@@ -143,12 +143,11 @@ def open_member(
                     secret=sampling_key(home.keys),
                 )
             gossip = Gossip(home.id, log, lookup, level=ledger.level_with)
-            held = described(home)
             services = NodeServices(
                 gate=gate,
                 book=book,
                 gossip=gossip,
-                catalogue=lambda asker: member_catalogue(home.member, held, book.all(), asker),
+                catalogue=lambda asker: _catalogue(home, book, asker, now()),
                 revoked=_logging_revocations(registry, log, now),
             )
             node = Node(
@@ -221,9 +220,14 @@ def _source_of(part: Part) -> Callable[[Path], Callable[[Query, Agreement], Cont
     return found
 
 
-def described(home: Home) -> tuple[Dataset, ...]:
-    """What a member holds, described; never rows."""
+def _catalogue(home: Home, book: AgreementBook, asker: str, now: datetime) -> dict[str, Any]:
     parts = installed_parts()
+    offered = {name: part.measures() for name, part in parts.items()}
+    return catalogue(home.member, _described(home, offered), offered, book.all(), asker, now)
+
+
+def _described(home: Home, offered: Mapping[str, Mapping[str, MeasureInfo]]) -> tuple[Dataset, ...]:
+    """What a member holds; never rows."""
     return tuple(
         Dataset(
             id=name,
@@ -231,7 +235,7 @@ def described(home: Home) -> tuple[Dataset, ...]:
             title=settings.title or Text(en=name),
             owner=home.id,
             privacy_unit=settings.privacy_unit,
-            measures=tuple(parts[settings.part].measures()) if settings.part in parts else (),
+            measures=tuple(offered.get(settings.part, ())),
         )
         for name, settings in home.settings.datasets.items()
     )

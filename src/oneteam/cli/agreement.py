@@ -137,21 +137,27 @@ def sign(
 
     Next: hand the written file to the next party. When all have signed, each runs `oneteam agreement keep FILE`.
     """
-    from oneteam.alliance.home import Home
+    from hashlib import sha256
+
+    from oneteam.alliance.home import Home, read_text_file
     from oneteam.cli.member import write_out
     from oneteam.cli.render import print_json, say
     from oneteam.core.errors import UnknownValueError
     from oneteam.privacy.agreements import agreement_id
-    from oneteam.privacy.signing import sign_document
+    from oneteam.privacy.signing import merge_signed, payload_of, sign_document
     from oneteam.store.tables import write_atomically
 
     member = Home.open(home)
     agreement, text = _read(member, file)
-    _checked(member, agreement, text, str(file))
     if member.id not in agreement.parties:
         raise UnknownValueError(f"{file}: '{member.id}' is no party of it", hint=f"Its parties are {', '.join(agreement.parties)}.")
-    signed = sign_document(agreement, member.id, member.keys, text)
     target = out or file.with_suffix(".json")
+    for before in (member.agreement_texts().get(agreement_id(agreement)), read_text_file(target) if target.is_file() else None):
+        # A draft that others have signed meanwhile: their signatures are kept.
+        if before is not None and agreement_id(agreement) == sha256(payload_of(before).payload).hexdigest():
+            text = merge_signed(text, before) if text else before
+    _checked(member, agreement, text, str(file))
+    signed = sign_document(agreement, member.id, member.keys, text)
     missing = _keep(member, agreement, signed, signing=True)
     if json:
         write_atomically(target, f"{signed}\n".encode())

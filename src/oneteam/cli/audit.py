@@ -179,9 +179,10 @@ def export(
     from oneteam.store.notes import verifier_key
     from oneteam.store.tables import disk_errors, write_atomically
 
-    with _opened(home) as (_, log):
+    with _opened(home) as (registry, log):
         keys = _public_keys(home)
-        note, size = log.latest_checkpoint(), log.size
+        note = _own_log(home, registry).checkpoint() if keys else log.latest_checkpoint()
+        size = log.size
         part = out.with_name(f".{out.name}.tmp")
         try:
             with disk_errors(out.name), part.open("wb") as file:
@@ -325,6 +326,7 @@ def _verify_export(export: Path, checkpoint: Path, key: str | None, witnessed: l
     texts = [_read(checkpoint).decode(errors="replace"), *witnessed]
     if key is not None:
         name, _, public = read_verifier_key(key)
+        texts = [texts[0], *(text for text in witnessed if text.startswith(f"{name}\n"))]  # others' logs stand beside it
         opened = [open_checkpoint(text, public).checkpoint for text in texts]
         for one in opened:
             if one.origin != name:
@@ -344,7 +346,7 @@ def _verify_export(export: Path, checkpoint: Path, key: str | None, witnessed: l
         "entries": first.size,
         "root": first.root.hex(),
         "signature": signed,
-        "witnessed": len(witnessed),
+        "witnessed": len(opened) - 1,
         "entries_after_the_last_checkpoint": beyond,
     }
 

@@ -193,6 +193,7 @@ def importation(
     ] = None,
     prevalence: Annotated[Path | None, typer.Option(help="Share infectious by day and origin instead: day,country,prevalence.")] = None,
     origins: Annotated[Path | None, typer.Option(help="CSV country,population[,ascertainment_low,ascertainment_high].")] = None,
+    days_abroad: Annotated[Path | None, typer.Option(help="`days_abroad` of `oneteam telecom measure`: mean stay at each origin.")] = None,
     observed: Annotated[
         Path | None, typer.Option(help="Imported cases found, by day: day,imported_cases; the posterior uses them.")
     ] = None,
@@ -221,6 +222,7 @@ def importation(
         fit_until=fit_until.date() if fit_until else None,
         draws=draws,
         seed=seed,
+        days_abroad=days_abroad,
         home=tuple(name.strip() for name in home.split(";") if name.strip()),
     )
     with progress_bar(show=not (quiet or json)) as progress:

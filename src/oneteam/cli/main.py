@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import oneteam
+from oneteam.cli import agreement, audit, hub, member, node, privacy, query, roster
 from oneteam.cli.synth import synth
 from oneteam.core.errors import OneteamError, StorageError
 from oneteam.core.part import installed_parts
@@ -26,6 +27,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(synth)
+for _noun, _commands in (
+    ("member", member.app),
+    ("roster", roster.app),
+    ("agreement", agreement.app),
+    ("query", query.app),
+    ("node", node.app),
+    ("hub", hub.app),
+    ("audit", audit.app),
+    ("privacy", privacy.app),
+):
+    app.add_typer(_commands, name=_noun)
+app.command()(query.catalog)
 
 
 @app.command()

@@ -99,7 +99,7 @@ def attack(
 
 
 def _row(finding: dict[str, object], *, ok: bool) -> dict[str, object]:
-    wanted = "above" if finding["control"] else "within"
+    verdict = ("broken, as it must" if ok else "WITHSTOOD") if finding["control"] else ("holds" if ok else "LEAKS")
     return {
         "attack": finding["attack"],
         "releases": finding["arm"],
@@ -107,6 +107,5 @@ def _row(finding: dict[str, object], *, ok: bool) -> dict[str, object]:
         "AUC": finding["auc"],
         "at least": finding["low"],
         "bound": finding["bound"],
-        "must be": f"{wanted} the bound",
-        "verdict": "as it must" if ok else "FAILS",
+        "verdict": verdict,
     }

@@ -125,7 +125,6 @@ def catalog(
     """List datasets, measures and agreements of the alliance's members; `--json` gives DCAT 3 as JSON-LD."""
     import asyncio
 
-    from oneteam.alliance.catalogue import catalogue_rows
     from oneteam.alliance.home import Home
     from oneteam.app.desk import at_desk
     from oneteam.cli.render import print_json, print_rows, say
@@ -138,12 +137,31 @@ def catalog(
     if json:
         print_json(catalogues)
         return
-    rows = [{"member": name, **row} for name, one in catalogues.items() if "error" not in one for row in catalogue_rows(one)]
+    rows = [{"member": name, **row} for name, one in catalogues.items() if "error" not in one for row in _offers(one)]
     if rows:
         print_rows("What members hold and what may be asked of it", rows)
     for name, one in catalogues.items():
         if "error" in one:
             say(f"{name}: {one['error']['message']}", style="dim")
+
+
+def _offers(catalogue: dict[str, Any]) -> list[dict[str, str]]:
+    """One row for each measure that an agreement allows; a dataset without any has one row."""
+    rows = []
+    for dataset in catalogue["dcat:dataset"]:
+        agreed = [
+            {
+                "measure": one["dcterms:identifier"],
+                "by": " × ".join(one["oneteam:dimensions"]),
+                "agreement": policy["@id"].rpartition(":")[2][:12],
+                "state": policy["oneteam:state"],
+            }
+            for policy in dataset["odrl:hasPolicy"]
+            for one in policy["oneteam:measures"]
+        ]
+        nothing = {"measure": "–", "by": "–", "agreement": "–", "state": "nothing agreed with you"}
+        rows += [{"dataset": dataset["dcterms:identifier"], **row} for row in agreed or [nothing]]
+    return rows
 
 
 def _book(home: Any) -> Any:

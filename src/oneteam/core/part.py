@@ -45,6 +45,14 @@ class Part(Protocol):
     def commands(self) -> str | None:
         """Where its Typer application stands, as ``module:attribute``; imported when the command line is built."""
 
+    @property
+    def source(self) -> str | None:
+        """Where it gives rows to the privacy gate, as ``module:attribute``; None if it answers no Queries.
+
+        That is a function of a dataset's folder. What it returns takes a Query and its Agreement, and gives single subscribers'
+        contributions.
+        """
+
     def measures(self) -> Mapping[str, MeasureInfo]:
         """The measures that it can answer, by name."""
 

@@ -30,6 +30,7 @@ from oneteam.privacy.signing import Lookup, complaints, read_document, sign_comp
 
 BUILT_IN: Final = ("day", "hour")
 """Dimensions whose domains are known by themselves."""
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199
 MAX_TOML_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -235,6 +236,9 @@ def _term_faults(agreement: Agreement) -> Iterator[str]:
         yield f"purpose: {err} ({err.hint})"
     if agreement.until <= agreement.not_before:
         yield f"until: is {agreement.until.isoformat()}, must be after not_before"
+    for name in ("not_before", "until"):
+        if not _FIRST_YEAR <= getattr(agreement, name).year <= _LAST_YEAR:
+            yield f"{name}: must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}"
     names = [measure.name for measure in agreement.measures]
     if len(set(names)) != len(names):
         yield "measures: a measure stands twice"

@@ -33,6 +33,7 @@ from oneteam.privacy.mechanism import (
     noised_levels,
     plan_of,
     sampling_secret,
+    thresholded,
     true_levels,
     versions,
 )
@@ -41,7 +42,6 @@ from oneteam.privacy.policy import Asking, LocalLimits, decide
 from oneteam.privacy.requests import Request, open_request
 from oneteam.privacy.secure_sum import MaskedShare, MemberRound, Opening, Reveal, ShareHeader, Vote
 from oneteam.privacy.signing import Lookup
-from oneteam.privacy.threshold import thresholded
 from oneteam.store.audit_entry import AuditEntry, Kind
 from oneteam.store.audit_log import AuditLog
 from oneteam.store.registry import Registry

@@ -22,6 +22,7 @@ from oneteam.privacy.accounting import LevelBudget, share_rho
 from oneteam.privacy.contributions import SECRET_BYTES, Contributions, bounded_sum
 from oneteam.privacy.levels import Domain, domain_of_query, measure_of, parse_level
 from oneteam.privacy.noise import add_noise, cost
+from oneteam.privacy.threshold import suppress_few
 
 Ints = NDArray[np.int64]
 
@@ -91,6 +92,20 @@ def true_levels(plan: Plan, contributions: Contributions, secret: bytes) -> list
 def noised_levels(tables: Sequence[Ints], sigmas: Sequence[float]) -> list[Ints]:
     """Each level with noise of its own."""
     return [add_noise(table, sigma) for table, sigma in zip(tables, sigmas, strict=True)]
+
+
+def thresholded(plan: Plan, contributions: Contributions, secret: bytes) -> list[Ints]:
+    """A plain table, without noise (see `oneteam.privacy.threshold`): sums of cells to which enough subscribers contribute.
+
+    Raises:
+        RefusedError: several levels, whose differences would show what is hidden.
+    """
+    if len(plan.budgets) != 1 or not plan.budgets[0].level.is_finest:
+        raise RefusedError("a plain table has one level, the finest", reasons=("plain",))
+    (table,) = true_levels(plan, contributions, secret)
+    once = Contributions(contributions.subscriber, contributions.keys, np.minimum(np.abs(contributions.value), 1))
+    people = bounded_sum(once, plan.domain, plan.measure.max_keys, 1, secret).reshape(-1)
+    return [suppress_few(table, people, plan.measure.smallest_count)]
 
 
 def joined(tables: Sequence[Ints]) -> Ints:

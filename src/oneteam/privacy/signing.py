@@ -152,6 +152,20 @@ def sign_document(document: BaseModel | Any, member_id: str, keys: Keys, existin
     return canonical({"payload": encode(payload), "signatures": [signature for _, signature in every]}).decode()
 
 
+def merge_signed(first: str, second: str) -> str:
+    """One text with the signatures of both; of a member that has signed both, the first's.
+
+    Raises:
+        BadSignatureError: not in their one form, or of different documents.
+    """
+    payload, kept = _parts(first)
+    other, more = _parts(second)
+    if payload != other:
+        raise BadSignatureError("two signed texts of different documents")
+    signatures = dict(more) | dict(kept)
+    return canonical({"payload": encode(payload), "signatures": [signatures[member] for member in sorted(signatures)]}).decode()
+
+
 def verify_document(signed_text: str, lookup: Lookup, required: Collection[str]) -> bytes:
     """The payload of a document that everyone who must sign has signed.
 

@@ -1,35 +1,28 @@
 """Plain tables: small counts are hidden, and nothing else is done.
 
-Some rules name a smallest count k, so a single member may agree to such a table where it has no margins and overlaps no other (the policy sees
-to that: one level, all dimensions, no filters, fixed windows of days). It gives no guarantee. Whoever knows all people of a cell but one learns
-about that one; two tables that differ by a person differ where that person is; what is hidden can often be told from outside knowledge. Its
-Release says so. In joint Releases, and wherever noise is used, small counts are hidden by their noised values instead.
+Some rules name a smallest count k, so a single member may agree to such a table where it has no margins and overlaps no other (the policy
+sees to that: one level, all dimensions, no filters, fixed windows of days). It gives no guarantee. Whoever knows all people of a cell but
+one learns about that one; two tables that differ by a person differ where that person is; what is hidden can often be told from outside
+knowledge. Its Release says so. Wherever noise is used, small counts are hidden by their noised values instead, never by real ones.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from oneteam.core.errors import RefusedError
-from oneteam.privacy.contributions import Contributions, bounded_sum
-from oneteam.privacy.mechanism import Ints, Plan, true_levels
+Ints = NDArray[np.int64]
 
 
-def thresholded(plan: Plan, contributions: Contributions, secret: bytes) -> list[Ints]:
-    """Sums of the cells to which at least ``smallest_count`` subscribers contribute, 0 elsewhere.
+def suppress_few(values: Ints, people: Ints, smallest_count: int) -> Ints:
+    """Values of the cells to which enough people contribute, 0 elsewhere.
 
     Args:
-        plan: of a measure whose Agreement says ``plain_threshold``; one level.
-        contributions: the rows.
-        secret: the sampling secret, so that bounded keys are the same in counts and sums.
+        values: sums by cell.
+        people: distinct contributors by cell, the same shape.
+        smallest_count: k; at least 1.
 
-    Raises:
-        RefusedError: several levels, whose differences would show what is hidden.
+    >>> suppress_few(np.array([40, 9]), np.array([20, 3]), 15).tolist()
+    [40, 0]
     """
-    if len(plan.budgets) != 1 or not plan.budgets[0].level.is_finest:
-        raise RefusedError("a plain table has one level, the finest", reasons=("plain",))
-    (table,) = true_levels(plan, contributions, secret)
-    # One each: the sign of a subscriber's sum would not do, since values of several rows may cancel.
-    once = Contributions(contributions.subscriber, contributions.keys, np.minimum(np.abs(contributions.value), 1))
-    people = bounded_sum(once, plan.domain, plan.measure.max_keys, 1, secret).reshape(-1)
-    return [np.where(people >= max(plan.measure.smallest_count, 1), table, 0)]
+    return np.where(people >= max(smallest_count, 1), values, 0)

@@ -22,6 +22,8 @@ from oneteam.stats.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 
+_TINY = 1e-290  # smaller gaps between quantiles are none: to divide by them would overflow
+
 
 def interval_score(observed: npt.ArrayLike, lower: npt.ArrayLike, upper: npt.ArrayLike, alpha: float) -> Floats:
     """Width of a central (1 - alpha) interval, plus 2 / alpha for each unit by which the observation lies outside.
@@ -156,14 +158,14 @@ def _crps(y: Floats, draws: Floats, fair: bool) -> Floats:
 
 
 def log_score_samples(observed: npt.ArrayLike, samples: npt.ArrayLike) -> Floats:
-    """Minus the log of the density that a Gaussian kernel gives to draws, with Silverman's bandwidth.
+    """Minus the log of the density that a Gaussian kernel gives to draws, with the bandwidth of the normal reference rule.
 
     Args:
         observed: shape (n,).
         samples: shape (n, k), at least two different draws each.
 
     Source: Krüger and others 2021, "Predictive inference based on Markov chain Monte Carlo output", Int Stat Rev 89:274; bandwidth by
-    Silverman 1986, equation 3.31.
+    Silverman 1986, section 3.4.2.
     """
     y = np.asarray(observed, np.float64)[:, None]
     x = np.asarray(samples, np.float64)
@@ -171,7 +173,7 @@ def log_score_samples(observed: npt.ArrayLike, samples: npt.ArrayLike) -> Floats
     q75, q25 = np.quantile(x, 0.75, axis=1), np.quantile(x, 0.25, axis=1)
     deviation = x.std(axis=1, ddof=1)
     spread = np.minimum(deviation, (q75 - q25) / 1.34)
-    width = (0.9 * np.where(spread > 0, spread, deviation) * k ** (-0.2))[:, None]
+    width = (1.06 * np.where(spread > 0, spread, deviation) * k ** (-0.2))[:, None]
     kernel = -0.5 * ((y - x) / width) ** 2 - np.log(width) - 0.5 * math.log(2 * math.pi)
     peak = kernel.max(axis=1, keepdims=True)
     return np.asarray(-(peak[:, 0] + np.log(np.exp(kernel - peak).mean(axis=1))))
@@ -267,9 +269,9 @@ def cdf_from_quantiles(x: npt.ArrayLike, quantiles: npt.ArrayLike, levels: npt.A
     rows = np.arange(len(point))
     x0, x1, p0, p1 = q[rows, above - 1], q[rows, above], p[above - 1], p[above]
     gap = x1 - x0
-    share = np.divide(point - x0, gap, out=np.ones_like(gap), where=gap > 0)
+    share = np.divide(point - x0, gap, out=np.ones_like(gap), where=gap > _TINY)
     inside = p0 + np.clip(share, 0.0, 1.0) * (p1 - p0)
-    density = np.divide(p1 - p0, gap, out=np.full_like(gap, np.inf), where=gap > 0)
+    density = np.divide(p1 - p0, gap, out=np.full_like(gap, np.inf), where=gap > _TINY)
     with np.errstate(invalid="ignore", over="ignore"):
         left = p[0] * np.exp(np.minimum((point - q[:, 0]) * density / p[0], 0.0))
         right = 1.0 - (1.0 - p[-1]) * np.exp(-np.maximum((point - q[:, -1]) * density / (1.0 - p[-1]), 0.0))

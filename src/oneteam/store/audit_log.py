@@ -254,28 +254,31 @@ class AuditLog(LogReader):
     def extend(self, db: sqlite3.Connection, bodies: Iterable[bytes], witnessed: Sequence[str]) -> list[AuditEntry]:
         """Put back entries that a restored backup lacks, from an export whose roots are the witnessed ones; what was added.
 
+        Entries that were written here since the restore come after them, in their order.
+
         Args:
             db: the caller's transaction.
             bodies: all entries of the export, from the first.
             witnessed: checkpoints of this log that others hold; at least one that this member signed.
 
         Raises:
-            LogError: the export is not a continuation of this log, is shorter than what others hold, or has another root.
+            LogError: the export holds nothing more, is shorter than what others hold, or has another root.
             NothingFoundError: no witnessed checkpoint is this log's.
         """
-        added: list[AuditEntry] = []
         own, node = log_tables.size(db), log_tables.node(db)
+        added: list[AuditEntry] = []
+        since: list[bytes] = []
         total = 0
         for index, body in enumerate(bodies):
             total = index + 1
-            if index < own:
-                if merkle.leaf_hash(body) != node(0, index):
-                    raise LogError(f"entry {index} of the export is not the one in this log")
-            else:
-                added.append(AuditEntry.from_bytes(body))
-                log_tables.append(db, body)
-        if total < own:
-            raise LogError(f"the export has {total} entries, this log has {own}", hint="There is nothing to put back.")
+            if not added:
+                if index < own and merkle.leaf_hash(body) == node(0, index):
+                    continue
+                since = log_tables.cut(db, index)
+            added.append(AuditEntry.from_bytes(body))
+            log_tables.append(db, body)
+        if not added:
+            raise LogError(f"the export has {total} entries, all of them in this log of {own}: there is nothing to put back")
         outside = self.compare_with(witnessed, db)
         if outside.highest == 0:
             raise NothingFoundError(
@@ -283,6 +286,8 @@ class AuditLog(LogReader):
             )
         if not outside.level:
             raise LogError(f"the export has {total} entries, but others hold a checkpoint of {outside.highest}")
+        for body in since:
+            log_tables.append(db, body)
         return added
 
     def begin_anew(self, db: sqlite3.Connection) -> str:

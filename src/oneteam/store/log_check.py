@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from oneteam.core.errors import BadSignatureError, LogError, OneteamError, WrongTypeError
+from oneteam.core.errors import BadSignatureError, LogError, WrongTypeError
 from oneteam.core.progress import Progress, silent
 from oneteam.store import log_tables, merkle, notes
 
@@ -65,32 +65,23 @@ def verify_lines(lines: Iterable[bytes], checkpoint: notes.Checkpoint, progress:
     Raises:
         LogError: the first entries are not those of the checkpoint.
     """
-    beyond = 0
+    count = 0
 
     def leaves() -> Iterator[bytes]:
-        nonlocal beyond
-        for index, line in enumerate(lines):
-            if index >= checkpoint.size:
-                beyond += 1
-            else:
-                yield sha256(b"\x00" + line).digest()
-            if index % 65_536 == 0:
-                progress("entries", index, checkpoint.size)
+        nonlocal count
+        for line in lines:
+            count += 1
+            if count <= checkpoint.size:
+                yield merkle.leaf_hash(line)
+            if count % 65_536 == 0:
+                progress("entries", count, checkpoint.size)
 
-    counted = 0
-
-    def counting() -> Iterator[bytes]:
-        nonlocal counted
-        for leaf in leaves():
-            counted += 1
-            yield leaf
-
-    root = merkle.root_of(counting())
-    if counted < checkpoint.size:
-        raise LogError(f"the export has {counted} entries, its checkpoint {checkpoint.size}: it was cut or rolled back")
+    root = merkle.root_of(leaves())
+    if count < checkpoint.size:
+        raise LogError(f"the export has {count} entries, its checkpoint {checkpoint.size}: it was cut or rolled back")
     if root != checkpoint.root:
         raise LogError(f"one of the first {checkpoint.size} entries is not what it was when their checkpoint was signed")
-    return beyond
+    return count - checkpoint.size
 
 
 def _own_checkpoint(note: str, public_key: bytes | None) -> notes.Checkpoint:
@@ -106,9 +97,9 @@ def _check_tree(db: sqlite3.Connection, size: int, progress: Progress) -> None:
     (count,) = db.execute("SELECT count(*) FROM audit_entry").fetchone()
     if count != size:
         raise LogError(f"the log's last entry is {size - 1}, but it has {count} entries: {_gap(db, count)}")
-    for level, expected in _nodes_by_level(db, size):
-        if expected != size >> level:
-            raise LogError(f"the log's tree has {expected} nodes at level {level} for {size} entries: entries were deleted, or nodes added")
+    for level, nodes in _nodes_by_level(db, size):
+        if nodes != size >> level:
+            raise LogError(f"the log's tree has {nodes} nodes at level {level} for {size} entries: entries were deleted, or nodes added")
     upper: dict[int, int] = {}
     pending: dict[int, bytes] = {}
     bodies = db.execute("SELECT body FROM audit_entry ORDER BY position")
@@ -156,11 +147,9 @@ def _pairs(hashes: list[bytes]) -> list[bytes]:
 
 
 def _gap(db: sqlite3.Connection, count: int) -> str:
-    try:
-        row = db.execute(
-            "SELECT min(e.position) + 1 FROM audit_entry e WHERE NOT EXISTS (SELECT 1 FROM audit_entry n WHERE n.position = e.position + 1)"
-        ).fetchone()
-        (first,) = db.execute("SELECT min(position) FROM audit_entry").fetchone()
-    except OneteamError:
-        return "some are missing"
-    return f"entry {row[0] if first == 0 else 0} is missing" if count else "all are missing"
+    if count == 0 or db.execute("SELECT 1 FROM audit_entry WHERE position = 0").fetchone() is None:
+        return "entry 0 is missing"
+    (last,) = db.execute(
+        "SELECT min(position) FROM audit_entry e WHERE NOT EXISTS (SELECT 1 FROM audit_entry n WHERE n.position = e.position + 1)"
+    ).fetchone()
+    return f"entry {last + 1} is missing"

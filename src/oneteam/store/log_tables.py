@@ -91,6 +91,15 @@ def keep_note(db: sqlite3.Connection, entries: int, note: str) -> None:
     db.execute("INSERT OR REPLACE INTO audit_checkpoint VALUES (?, ?)", [entries, note])
 
 
+def cut(db: sqlite3.Connection, entries: int) -> list[bytes]:
+    """Take away everything after the first ``entries``, checkpoints too; the leaves taken away. Only a recovery does so."""
+    taken: list[bytes] = [body for (body,) in db.execute("SELECT body FROM audit_entry WHERE position >= ? ORDER BY position", [entries])]
+    db.execute("DELETE FROM audit_entry WHERE position >= ?", [entries])
+    db.execute("DELETE FROM audit_node WHERE ((position + 1) << level) > ?", [entries])
+    db.execute("DELETE FROM audit_checkpoint WHERE size > ?", [entries])
+    return taken
+
+
 def begin_anew(db: sqlite3.Connection) -> str:
     """Put the entries aside and start an empty history under the next name."""
     db.execute("INSERT INTO audit_past SELECT number, position, body FROM audit_log, audit_entry")

@@ -32,7 +32,7 @@ _PROOF: Final = (
 )
 NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "inclusion": {
-        "index": ("leafindex", "leafidx", "index", "idx", "logindex", "entryindex", "leaf_index", "m"),
+        "index": ("leafindex", "leafidx", "index", "idx", "logindex", "entryindex", "m"),
         "size": ("treesize", "size", "logsize", "n"),
         "root": ("root", "roothash", "sha256roothash", "treeroot"),
         "leaf": ("leafhash", "leaf", "merkleleafhash", "hash"),

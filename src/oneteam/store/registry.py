@@ -99,6 +99,7 @@ class Registry:
         if not statements:
             return
         script = ";\n".join(["BEGIN IMMEDIATE", *statements, "COMMIT"]) + ";"
+        self._refuse_inside_transaction()
         with self._writer_lock:
             db = self._writing()
             try:
@@ -118,11 +119,7 @@ class Registry:
             DatasetBusyError: another process holds the file for longer than 30 s.
             DiskFullError: no room; nothing was changed.
         """
-        self._check_process()
-        if self._writer_thread == threading.get_ident():
-            raise StorageError(
-                f"{self.path.name}: a transaction is open in this thread", hint="Hand its connection on instead of opening another."
-            )
+        self._refuse_inside_transaction()
         with self._writer_lock:
             self._writer_thread = threading.get_ident()
             db = None
@@ -171,7 +168,7 @@ class Registry:
 
     def close(self) -> None:
         """Close every connection. A later use opens the file again."""
-        self._check_process()
+        self._refuse_inside_transaction()
         with self._writer_lock, self._readers_lock:
             for db in [*self._readers, *([self._writer] if self._writer else [])]:
                 db.close()
@@ -181,6 +178,14 @@ class Registry:
             if self._turn is not None:
                 os.close(self._turn)
                 self._turn = None
+
+    def _refuse_inside_transaction(self) -> None:
+        """Say so instead of waiting for oneself."""
+        self._check_process()
+        if self._writer_thread == threading.get_ident():
+            raise StorageError(
+                f"{self.path.name}: a transaction is open in this thread", hint="Hand its connection on instead of opening another."
+            )
 
     def _check_process(self) -> None:
         if self._process != os.getpid():

@@ -14,6 +14,7 @@ class TelecomPart:
 
     name: str = "telecom"
     commands: str | None = "oneteam.cli.telecom:app"
+    source: str | None = "oneteam.telecom.service.contribute:source"
 
     def measures(self) -> Mapping[str, MeasureInfo]:
         """The measures of the catalogue."""

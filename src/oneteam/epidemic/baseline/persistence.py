@@ -20,10 +20,10 @@ from oneteam.epidemic.hub.target_data import Snapshot
 Floats = npt.NDArray[np.float64]
 
 MODEL: Final = "oneteam-baseline"
-POINTS: Final = 4_093
-"""Prime number of lattice points that stand for the distribution of a sum of steps."""
-MULTIPLIER: Final = 1_516
-"""Generates the lattice (Korobov 1959): coordinates of point i are the fractions of i, i a, i a², ... over `POINTS`."""
+POINTS: Final = 4_096
+"""Equally likely points that stand for the distribution of one step."""
+CELLS: Final = 16_384
+"""Cells of the grid on which distributions are added."""
 MIN_DIFFERENCES: Final = 2
 
 
@@ -39,7 +39,7 @@ def persistence_quantiles(series: npt.ArrayLike, steps: Sequence[int], levels: S
         Shape (steps, levels). With fewer than two differences the spread is that of a Poisson about the last value.
 
     >>> persistence_quantiles([10, 12, 11, 14], [1, 2], (0.25, 0.5, 0.75)).round(1).tolist()
-    [[12.3, 14.0, 15.7], [12.1, 14.0, 15.9]]
+    [[12.2, 14.0, 15.8], [12.1, 14.0, 15.9]]
     """
     values = np.asarray(series, np.float64)
     known = values[np.isfinite(values)]
@@ -51,24 +51,33 @@ def persistence_quantiles(series: npt.ArrayLike, steps: Sequence[int], levels: S
     if len(moves) < MIN_DIFFERENCES:
         spread = np.sqrt(max(known[-1], 1.0))
         moves = np.array([-spread, spread])
-    sums = _step_sums(moves, max(steps))
-    wanted = np.asarray(levels)
-    return np.asarray(np.maximum(np.stack([known[-1] + np.quantile(sums[step - 1], wanted) for step in steps]), 0.0))
+    wanted = np.asarray(levels, np.float64)
+    spread = _step_quantiles(np.concatenate([moves, -moves]), steps, wanted)
+    return np.asarray(np.maximum(known[-1] + spread, 0.0))
 
 
-def _step_sums(moves: Floats, steps: int) -> Floats:
-    """Sums of 1 to ``steps`` independent symmetrised moves, as equally likely points, shape (steps, 2 POINTS)."""
-    symmetric = np.concatenate([moves, -moves])
-    point = np.arange(POINTS, dtype=np.int64)
-    out = np.empty((steps, 2 * POINTS))
-    total = np.zeros(POINTS)
-    factor = 1
-    for step in range(steps):
-        share = ((point * factor) % POINTS + 0.5) / POINTS
-        total = total + np.quantile(symmetric, share)
-        out[step] = np.concatenate([total, -total])  # the distribution is symmetric, its points shall be too
-        factor = factor * MULTIPLIER % POINTS
-    return out
+def _step_quantiles(moves: Floats, steps: Sequence[int], levels: Floats) -> Floats:
+    """Quantiles of sums of independent moves, shape (steps, levels): one step as it is, more by adding distributions on a grid."""
+    out = np.empty((len(steps), len(levels)))
+    reach = float(np.abs(moves).max()) * max(steps)
+    if reach == 0:
+        return np.zeros_like(out)
+    width = 2.0 * reach / (CELLS - 4)
+    at = np.quantile(moves, (np.arange(POINTS) + 0.5) / POINTS) / width
+    low = np.floor(at)
+    mass = np.bincount((low % CELLS).astype(np.int64), 1.0 - (at - low), CELLS)
+    mass += np.bincount(((low + 1) % CELLS).astype(np.int64), at - low, CELLS)
+    transform = np.fft.rfft(mass / POINTS)
+    edges = (np.arange(CELLS) - CELLS // 2 + 0.5) * width
+    for row, step in enumerate(steps):
+        if step == 1:
+            out[row] = np.quantile(moves, levels)
+            continue
+        density = np.fft.fftshift(np.fft.irfft(transform**step, CELLS))
+        cumulative = np.cumsum(np.maximum(density, 0.0))
+        out[row] = np.interp(levels, cumulative / cumulative[-1], edges)
+    # The distribution is symmetric; rounding shall not move its median.
+    return np.asarray(np.where(levels == 0.5, 0.0, out))
 
 
 def persistence_forecasts(snapshot: Snapshot, horizons: Sequence[int]) -> QuantileForecasts:

@@ -62,8 +62,8 @@ class PlanArrays(NamedTuple):
 
     epoch: Ints  # (T,)
     per_person: Floats  # (Z, A): 1 / residents
-    contacts_home: Floats  # (R, A, A)
-    contacts_out: Floats  # (R, A, A)
+    contacts_home: Floats  # (R * A * A,)
+    contacts_out: Floats  # (R * A * A,)
     regime: Ints  # (T, Z)
     transmission: Floats  # (T, Z): infections per contact with a fully infectious person
     isolation: Floats  # (T, Z): share of those who can be isolated that are

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, bits, lane_loop, within_lane
+from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, bits, lane_loop, row_loop, within_lane
 
 Counts = npt.NDArray[np.int32]
 Doubles = npt.NDArray[np.float64]
@@ -118,7 +118,7 @@ def btrs(n: float, p: float, counter: np.uint32, k0: np.uint32, k1: np.uint32) -
             return k
 
 
-@lane_loop
+@row_loop
 def by_summing(n: Counts, at: int, w: Doubles) -> None:
     """Binomial quantiles of the workspace's uniforms, into its row of results."""
     at &= NOT_NEGATIVE
@@ -147,7 +147,7 @@ def by_summing(n: Counts, at: int, w: Doubles) -> None:
             break
 
 
-@lane_loop
+@row_loop
 def draw(
     n: Counts, at: int, p: Doubles, h: Doubles, by: int, flip: bool, counter: np.uint32, k0: Keys, k1: Keys, w: Doubles, out: Counts, to: int
 ) -> bool:
@@ -177,7 +177,7 @@ def draw(
     return some > 0 or flip or few < LANES
 
 
-@lane_loop
+@row_loop
 def _start_sum(n: Counts, at: int, p: Doubles, h: Doubles, by: int, counter: np.uint32, k0: Keys, k1: Keys, w: Doubles) -> int:
     """Fill the workspace for `by_summing`; returns in how many lanes the count is above zero."""
     at &= NOT_NEGATIVE
@@ -261,7 +261,7 @@ def hazards(
     return likely
 
 
-@lane_loop
+@row_loop
 def _hazard_row(source: Reals, at: int, times: np.float32, plus: np.float32, p: Doubles, h: Doubles) -> int:
     at &= NOT_NEGATIVE
     likely = 0

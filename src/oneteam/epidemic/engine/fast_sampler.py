@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, bits, exp_neg, lane_loop, normal_quantile, probability, unit, within_lane
+from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, bits, exp_neg, lane_loop, normal_quantile, probability, row_loop, unit, within_lane
 
 Counts = npt.NDArray[np.int32]
 Reals = npt.NDArray[np.float32]
@@ -67,7 +67,7 @@ def expansion(n: np.float32, p: np.float32, x: np.uint32) -> np.float32:
     return np.float32(_I(min(max(k + _HALF, _ZERO), n)))
 
 
-@lane_loop
+@row_loop
 def by_summing(n: Counts, at: int, w: Reals) -> None:
     """Binomial quantiles of the workspace's uniforms: counts, as floats, into its row of results."""
     at &= NOT_NEGATIVE
@@ -99,7 +99,7 @@ def by_summing(n: Counts, at: int, w: Reals) -> None:
             break
 
 
-@lane_loop
+@row_loop
 def draw(
     n: Counts, at: int, p: Reals, h: Reals, by: int, flip: bool, counter: np.uint32, k0: Keys, k1: Keys, w: Reals, out: Counts, to: int
 ) -> bool:
@@ -158,7 +158,7 @@ def draw(
     return True
 
 
-@lane_loop
+@row_loop
 def _start_sum(
     n: Counts, at: int, p: Reals, h: Reals, by: int, turn: np.uint32, counter: np.uint32, k0: Keys, k1: Keys, w: Reals
 ) -> int:
@@ -221,7 +221,7 @@ def hazards(
     return likely
 
 
-@lane_loop
+@row_loop
 def _hazard_row(source: Reals, at: int, times: np.float32, plus: np.float32, p: Reals, h: Reals) -> int:
     at &= NOT_NEGATIVE
     likely = _I(0)

@@ -17,7 +17,7 @@ import numpy as np
 
 from oneteam.epidemic.engine.arrays import Bytes, Floats, Ints, ModelArrays, PlanArrays, Scratch
 from oneteam.epidemic.engine.lane_ops import (
-    add_four_ages,
+    add_eight_ages,
     add_four_zones,
     add_one_age,
     blend,
@@ -88,18 +88,17 @@ def gather(start: int, end: int, zone: Ints, share: Floats, regime: int, present
 
 
 @lane_loop
-def meet(contacts: Floats, regime: int, rows: Floats, factor: _F, out: Floats, to: int, ages: int) -> None:
-    """``out`` += factor times contacts times ``rows``, by lane."""
+def meet(contacts: Floats, first: int, rows: Floats, out: Floats, to: int, ages: int) -> None:
+    """``out`` += contacts times ``rows``, by lane; the matrix stands in a flat array from ``first`` on."""
     for a in range(ages):
         row = to + a * LANES
+        at = first + a * ages
         b = 0
-        while b + 4 <= ages:
-            c0, c1 = contacts[regime, a, b] * factor, contacts[regime, a, b + 1] * factor
-            c2, c3 = contacts[regime, a, b + 2] * factor, contacts[regime, a, b + 3] * factor
-            add_four_ages(out, row, rows, b * LANES, c0, c1, c2, c3)
-            b += 4
+        while b + 8 <= ages:
+            add_eight_ages(out, row, rows, b * LANES, contacts, at + b)
+            b += 8
         while b < ages:
-            add_one_age(out, row, rows, b * LANES, contacts[regime, a, b] * factor)
+            add_one_age(out, row, rows, b * LANES, contacts[at + b])
             b += 1
 
 
@@ -115,11 +114,12 @@ def press_by_day(day: int, p: PlanArrays, s: Scratch) -> None:
         if s.under_pressure[j] == 0:
             continue
         for b in range(ages):
-            stay = (_F(1.0) - p.travel[b] * p.away[row, j]) * p.per_present[row, j, b]
-            visit = p.travel[b] * p.per_present[row, j, b]
+            infecting = p.transmission[day, j] * p.per_present[row, j, b]
+            stay = (_F(1.0) - p.travel[b] * p.away[row, j]) * infecting
+            visit = p.travel[b] * infecting
             blend(s.mixed, b * LANES, visit, s.infectious, (j * ages + b) * LANES, stay, _F(0.0))
             stretch(s.pressure, (j * ages + b) * LANES, _F(0.0), _F(0.0))
-        meet(p.contacts_out, p.regime[day, j], s.mixed, p.transmission[day, j], s.pressure, j * length, ages)
+        meet(p.contacts_out, p.regime[day, j] * ages * ages, s.mixed, s.pressure, j * length, ages)
 
 
 @lane_loop
@@ -141,6 +141,6 @@ def press_on_residents(day: int, i: int, p: PlanArrays, s: Scratch) -> bool:
             stretch(s.hazard, a * LANES, p.travel[a], base)
     if s.active[i] != 0:
         for b in range(ages):
-            scale(s.mixed, b * LANES, s.infectious, (i * ages + b) * LANES, p.per_person[i, b])
-        meet(p.contacts_home, p.regime[day, i], s.mixed, p.transmission[day, i], s.hazard, 0, ages)
+            scale(s.mixed, b * LANES, s.infectious, (i * ages + b) * LANES, p.transmission[day, i] * p.per_person[i, b])
+        meet(p.contacts_home, p.regime[day, i] * ages * ages, s.mixed, s.hazard, 0, ages)
     return True

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from oneteam.epidemic.engine.arrays import Floats, Ints
-from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, lane_loop
+from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, row_loop
 
 _F = np.float32
 
 
-@lane_loop
+@row_loop
 def weigh(out: Floats, to: int, people: Ints, at: int, weight: _F) -> None:
     """``out = weight * people``."""
     to &= NOT_NEGATIVE
@@ -23,7 +23,7 @@ def weigh(out: Floats, to: int, people: Ints, at: int, weight: _F) -> None:
         out[to + lane] = weight * _F(people[at + lane])
 
 
-@lane_loop
+@row_loop
 def weigh_more(out: Floats, to: int, people: Ints, at: int, weight: _F) -> None:
     """``out += weight * people``."""
     to &= NOT_NEGATIVE
@@ -32,7 +32,7 @@ def weigh_more(out: Floats, to: int, people: Ints, at: int, weight: _F) -> None:
         out[to + lane] += weight * _F(people[at + lane])
 
 
-@lane_loop
+@row_loop
 def count_above_zero(row: Floats, at: int) -> int:
     """In how many lanes the row is above zero."""
     at &= NOT_NEGATIVE
@@ -42,7 +42,7 @@ def count_above_zero(row: Floats, at: int) -> int:
     return found
 
 
-@lane_loop
+@row_loop
 def scale(out: Floats, to: int, row: Floats, at: int, factor: _F) -> None:
     """``out = factor * row``."""
     to &= NOT_NEGATIVE
@@ -51,7 +51,7 @@ def scale(out: Floats, to: int, row: Floats, at: int, factor: _F) -> None:
         out[to + lane] = factor * row[at + lane]
 
 
-@lane_loop
+@row_loop
 def blend(out: Floats, to: int, own: _F, row: Floats, at: int, other: _F, plus: _F) -> None:
     """``out = own * out + other * row + plus``."""
     to &= NOT_NEGATIVE
@@ -60,7 +60,7 @@ def blend(out: Floats, to: int, own: _F, row: Floats, at: int, other: _F, plus: 
         out[to + lane] = own * out[to + lane] + other * row[at + lane] + plus
 
 
-@lane_loop
+@row_loop
 def stretch(out: Floats, to: int, own: _F, plus: _F) -> None:
     """``out = own * out + plus``."""
     to &= NOT_NEGATIVE
@@ -68,14 +68,14 @@ def stretch(out: Floats, to: int, own: _F, plus: _F) -> None:
         out[to + lane] = own * out[to + lane] + plus
 
 
-@lane_loop
+@row_loop
 def clear(out: Floats, length: int) -> None:
     """``out = 0``, for ``length`` numbers."""
     for i in range(length):
         out[i] = _F(0.0)
 
 
-@lane_loop
+@row_loop
 def add_four_zones(out: Floats, rows: Floats, length: int, w0: _F, w1: _F, w2: _F, w3: _F, a0: int, a1: int, a2: int, a3: int) -> None:
     """``out += w0 * rows[a0:] + w1 * rows[a1:] + ...``, for ``length`` numbers."""
     a0 &= NOT_NEGATIVE
@@ -86,18 +86,22 @@ def add_four_zones(out: Floats, rows: Floats, length: int, w0: _F, w1: _F, w2: _
         out[i] += w0 * rows[a0 + i] + w1 * rows[a1 + i] + w2 * rows[a2 + i] + w3 * rows[a3 + i]
 
 
-@lane_loop
-def add_four_ages(out: Floats, to: int, rows: Floats, at: int, c0: _F, c1: _F, c2: _F, c3: _F) -> None:
-    """``out += c0 * row + c1 * next row + ...``."""
+@row_loop
+def add_eight_ages(out: Floats, to: int, rows: Floats, at: int, c: Floats, first: int) -> None:
+    """``out += c[first] * row + c[first + 1] * next row + ...``: the sum is loaded and stored once for eight rows."""
     to &= NOT_NEGATIVE
     at &= NOT_NEGATIVE
+    first &= NOT_NEGATIVE
+    c0, c1, c2, c3 = c[first], c[first + 1], c[first + 2], c[first + 3]
+    c4, c5, c6, c7 = c[first + 4], c[first + 5], c[first + 6], c[first + 7]
     for lane in range(LANES):
-        out[to + lane] += (
-            c0 * rows[at + lane] + c1 * rows[at + LANES + lane] + c2 * rows[at + 2 * LANES + lane] + c3 * rows[at + 3 * LANES + lane]
-        )
+        low = c0 * rows[at + lane] + c1 * rows[at + LANES + lane] + c2 * rows[at + 2 * LANES + lane] + c3 * rows[at + 3 * LANES + lane]
+        high = c4 * rows[at + 4 * LANES + lane] + c5 * rows[at + 5 * LANES + lane]
+        high += c6 * rows[at + 6 * LANES + lane] + c7 * rows[at + 7 * LANES + lane]
+        out[to + lane] += low + high
 
 
-@lane_loop
+@row_loop
 def add_one_age(out: Floats, to: int, rows: Floats, at: int, c0: _F) -> None:
     """``out += c0 * row``."""
     to &= NOT_NEGATIVE
@@ -106,7 +110,7 @@ def add_one_age(out: Floats, to: int, rows: Floats, at: int, c0: _F) -> None:
         out[to + lane] += c0 * rows[at + lane]
 
 
-@lane_loop
+@row_loop
 def add(out: Ints, to: int, people: Ints, at: int) -> None:
     """``out += people``."""
     to &= NOT_NEGATIVE
@@ -115,7 +119,7 @@ def add(out: Ints, to: int, people: Ints, at: int) -> None:
         out[to + lane] += people[at + lane]
 
 
-@lane_loop
+@row_loop
 def add_long(out: Ints, to: int, people: Ints, at: int, length: int) -> None:
     """``out += people``, for ``length`` numbers."""
     to &= NOT_NEGATIVE
@@ -124,7 +128,7 @@ def add_long(out: Ints, to: int, people: Ints, at: int, length: int) -> None:
         out[to + i] += people[at + i]
 
 
-@lane_loop
+@row_loop
 def subtract_long(out: Ints, to: int, people: Ints, at: int, length: int) -> None:
     """``out -= people``, for ``length`` numbers."""
     to &= NOT_NEGATIVE
@@ -133,7 +137,7 @@ def subtract_long(out: Ints, to: int, people: Ints, at: int, length: int) -> Non
         out[to + i] -= people[at + i]
 
 
-@lane_loop
+@row_loop
 def copy_long(out: Ints, to: int, people: Ints, at: int, length: int) -> None:
     """``out = people``, for ``length`` numbers."""
     to &= NOT_NEGATIVE

@@ -69,6 +69,11 @@ def within_lane(function: F) -> F:
     return cast("F", njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")(function))
 
 
+def row_loop(function: F) -> F:
+    """`lane_loop` for a function of a few instructions, which is put in the place of its call."""
+    return cast("F", njit(cache=True, nogil=True, error_model="numpy", fastmath=True, _nrt=False, forceinline=True)(function))
+
+
 @lane_loop
 def day_keys(seed: np.uint64, first_member: int, day: int, k0: npt.NDArray[np.uint32], k1: npt.NDArray[np.uint32]) -> None:
     """Two 32-bit keys for each lane of a day.

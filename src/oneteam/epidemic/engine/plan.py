@@ -176,8 +176,8 @@ def prepare(world: World, course: Course, model: CompiledModel, transmission: fl
     return PlanArrays(
         epoch=model.epoch,
         per_person=_one_over(people),
-        contacts_home=regimes[0],
-        contacts_out=regimes[1],
+        contacts_home=regimes[0].reshape(-1),
+        contacts_out=regimes[1].reshape(-1),
         regime=regime,
         transmission=(course.transmission * daily[:, None]).astype(np.float32),
         isolation=course.isolation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -36,7 +37,6 @@ SPARE_STEPS: Final = 1
 """Weeks beyond the wanted horizons for which is learned, because data may come a week later than on the day of learning."""
 LEAST_ROWS: Final = 150
 """Fewer examples of a step are not learned from."""
-SEASONAL_CORRELATION: Final = 0.4
 AGGREGATE_SHARE: Final = 0.5
 """How far the aggregate's forecast moves, in logarithm, to the sum of the places' medians."""
 
@@ -71,7 +71,12 @@ class Known:
         known = [h.known_on(day) for h in self.histories]
         panels = [panel_of(self.snapshot, self.population)]
         panels += [history_panel(h, kind) for kind, h in enumerate(known, 1) if len(h.weeks) and h.places]
-        return [scale(p) for p in panels]
+        return [scale(p, logarithmic=not self.seasonal) for p in panels]
+
+    @cached_property
+    def seasonal(self) -> bool:
+        """Whether the time of year is learned from: only where histories show seasons; two years of a pandemic can look like one."""
+        return bool(self.histories)
 
 
 Learned = LinearModel | BoostedModel | None
@@ -101,7 +106,7 @@ def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Lear
         return None
     steps = list(range(1, max(horizons) + known.snapshot.lag_weeks + SPARE_STEPS + 1))
     panels = known.panels()
-    seasonal = is_seasonal(panels)
+    seasonal = known.seasonal
     rows = rows_to_learn(panels, steps, all_year=not seasonal)
     if len(rows.change) < LEAST_ROWS * len(steps):
         return None
@@ -109,16 +114,6 @@ def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Lear
     if member == LINEAR:
         return base
     return fit_boosted(rows, base, seed, BoostingSettings(with_level=member == BOOSTED))
-
-
-def is_seasonal(panels: Sequence[Scaled]) -> bool:
-    """Whether the time of year says anything: histories are given, or series resemble themselves a year before."""
-    if len(panels) > 1:
-        return True
-    z = panels[0].z
-    now, before = z[52:].ravel(), z[:-52].ravel()
-    both = np.isfinite(now) & np.isfinite(before)
-    return bool(both.sum() >= 26 and np.corrcoef(now[both], before[both])[0, 1] > SEASONAL_CORRELATION)
 
 
 def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int]) -> QuantileForecasts:
@@ -135,7 +130,7 @@ def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int
     values = np.full((len(snapshot.locations), len(horizons), len(LEVELS)), np.nan)
     if learned is not None:
         whole = completed(snapshot, revisions)
-        scaled = scale(panel_of(whole, known.population))
+        scaled = scale(panel_of(whole, known.population), logarithmic=not known.seasonal)
         for at, horizon in enumerate(horizons):
             step = horizon + snapshot.lag_weeks
             if step >= 1:

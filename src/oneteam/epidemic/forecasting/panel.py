@@ -31,6 +31,11 @@ FLOOR_RATE: Final = 0.01
 """Added to every rate before the root is taken, so that zeros differ by a finite amount [per 100,000 and week]."""
 FLOOR_COUNT: Final = 0.5
 """The same as a count, for small places: half a case."""
+FLOOR_LOG_COUNT: Final = 1.0
+"""The same where logarithms are taken."""
+LOG_SPREAD: Final = 4.0
+"""Unit of logarithms: a factor of 55."""
+LARGEST_LOG: Final = 12.0
 AGGREGATE_TOLERANCE: Final = 0.05
 GAP_WEEKS: Final = 2
 
@@ -62,10 +67,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A panel on the scale of learning: z = ((rate + floor)^(1/4) - centre) / spread.
+    """A panel on the scale of learning: z = (f(rate + floor) - centre) / spread, where f is the fourth root or the logarithm.
 
     Args:
         panel: what was scaled.
+        logarithmic: which of the two.
         z: gaps of up to two weeks filled in, shape (weeks, places).
         floor: shape (places,).
         centre: mean root, shape (places,).
@@ -73,6 +79,7 @@ class Scaled:
     """
 
     panel: Panel
+    logarithmic: bool
     z: Floats
     floor: Floats
     centre: Floats
@@ -81,8 +88,9 @@ class Scaled:
     def counts(self, z: Floats) -> Floats:
         """Counts of people back from the scale of learning, first axis places."""
         shape = (-1,) + (1,) * (z.ndim - 1)
-        root = np.maximum(z * self.spread.reshape(shape) + self.centre.reshape(shape), 0.0)
-        rate = np.maximum(root ** (1.0 / ROOT) - self.floor.reshape(shape), 0.0)
+        raw = z * self.spread.reshape(shape) + self.centre.reshape(shape)
+        whole = np.exp(np.minimum(raw, LARGEST_LOG)) if self.logarithmic else np.maximum(raw, 0.0) ** (1.0 / ROOT)
+        rate = np.maximum(whole - self.floor.reshape(shape), 0.0)
         counts: Floats = rate * (self.panel.population / PER_PERSONS).reshape(shape)
         return counts
 
@@ -144,8 +152,16 @@ def weeks_to_christmas(weeks: Days) -> Floats:
     return np.asarray((christmas - weeks).astype(np.float64) / WEEK_D)
 
 
-def scale(panel: Panel) -> Scaled:
-    """Put a panel on the scale of learning, each place by its own past in the weeks of the season, disturbed seasons too."""
+def scale(panel: Panel, *, logarithmic: bool = False) -> Scaled:
+    """Put a panel on the scale of learning.
+
+    Args:
+        panel: rates.
+        logarithmic: for epidemics without seasons, whose waves differ by orders of magnitude: logarithms, all with one spread. Else fourth
+            roots, each place scaled by its own past in the weeks of the season, disturbed seasons too.
+    """
+    if logarithmic:
+        return _scale_logarithms(panel)
     _, week = season_of(panel.weeks)
     rows = (week > IN_SEASON[0]) & (week < IN_SEASON[1])
     floor = np.where(np.isfinite(panel.population), FLOOR_COUNT / (panel.population / PER_PERSONS), 0.0)
@@ -158,7 +174,14 @@ def scale(panel: Panel) -> Scaled:
     known[:, empty] = floor[empty] ** ROOT
     centre = np.nanmean(known, axis=0)
     spread = np.nanquantile(known, 0.95, axis=0) - np.nanquantile(known, 0.02, axis=0) + 0.05
-    return Scaled(panel, (root - centre) / spread, floor, centre, spread)
+    return Scaled(panel, False, (root - centre) / spread, floor, centre, spread)
+
+
+def _scale_logarithms(panel: Panel) -> Scaled:
+    floor = np.where(np.isfinite(panel.population), FLOOR_LOG_COUNT / (panel.population / PER_PERSONS), FLOOR_RATE)
+    raw = np.log(np.maximum(fill_gaps(panel.rate), 0.0) + floor)
+    places = raw.shape[1]
+    return Scaled(panel, True, raw / LOG_SPREAD, floor, np.zeros(places), np.full(places, LOG_SPREAD))
 
 
 @compiled

@@ -177,7 +177,7 @@ def _check_dates(date: Days, where: str) -> None:
 def _check_daily(days: Days, values: Floats, where: str) -> None:
     covered = np.isfinite(values).any(axis=1)
     steps = np.diff(np.flatnonzero(covered))
-    if len(steps) and np.median(steps) > 1:
+    if len(steps) and steps.min() > 1:
         raise UnknownValueError(
             f"{where}: its dates are {int(np.median(steps))} days apart, must be daily",
             hint="Weekly counts need no conversion: name the columns target_end_date, location, observation.",

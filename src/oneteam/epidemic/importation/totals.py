@@ -25,7 +25,8 @@ Floats = npt.NDArray[np.float64]
 
 DRIFTS: Final = (0.03, 0.08, 0.16, 0.32, 0.8)
 """Standard deviations of the weekly change of the logarithm of the scale."""
-SIZES: Final = (3.0, 8.0, 20.0, 60.0, 300.0)
+SIZES: Final = (10.0, 30.0, 200.0)
+NAIVE_SIZES: Final = (3.0, 8.0, 20.0, 60.0, 300.0)
 FORGETTING: Final = 0.75
 """Weight of the evidence of last week against that of this one: what drifted in March need not drift in June."""
 DAMPING: Final = 0.5
@@ -166,12 +167,12 @@ def _mixture_cdf(counts: Floats, masses: Floats, mean: Floats) -> Floats:
 def naive_log_scores(observed: Floats) -> Floats:
     """Log scores of the naive baseline, shape (weeks,); NaN where this or last week is not known."""
     out = np.full(len(observed), np.nan)
-    evidence = np.zeros(len(SIZES))
+    evidence = np.zeros(len(NAIVE_SIZES))
     for week in range(1, len(observed)):
         last, now = observed[week - 1], observed[week]
         if not (np.isfinite(last) and np.isfinite(now)):
             continue
-        log_p = np.array([-float(log_score_negative_binomial(now, last + FLOOR, size)) for size in SIZES])
+        log_p = np.array([-float(log_score_negative_binomial(now, last + FLOOR, size)) for size in NAIVE_SIZES])
         mixture = np.exp(evidence - evidence.max())
         out[week] = -np.log(max(float(mixture @ np.exp(log_p) / mixture.sum()), 1e-300))
         evidence = FORGETTING * evidence + log_p

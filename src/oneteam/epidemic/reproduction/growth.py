@@ -167,7 +167,8 @@ def _project(
     total = np.zeros(draws)
     for day in range(days):
         grown = np.concatenate([history, np.zeros((1, draws))])
-        mean = np.maximum(r * infectivity(grown, weights)[-1], 1e-9)
+        # Cases also cause cases on their own day, by the share of intervals of less than half a day.
+        mean = np.maximum(r * infectivity(grown, weights)[-1] / np.maximum(1.0 - r * weights[0], 0.5), 1e-9)
         u = uniforms(key_of(seed, _STREAM_CASES, place, day), 0, draws)
         # Variance phi times the mean: a negative binomial of size mean / (phi - 1).
         new = nbinom.ppf(u, np.maximum(mean / (phi - 1.0), 1e-9) if phi > 1 else 1e9, 1.0 / phi if phi > 1 else 1e9 / (1e9 + mean))

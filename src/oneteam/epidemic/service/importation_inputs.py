@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 HOME: Final = ("KR", "KOR", "Korea, South", "South Korea", "Republic of Korea")
 """Names of the country itself: its own cases are no origin."""
 DAY, ORIGIN = ("day", "date"), ("country", "origin", "location")
+LEANING: Final = 5.0
+"""Returns that the mean stay over all origins counts for."""
 ARRIVALS = ("value", "arrivals", "passengers", "travellers", "flights")
 
 
@@ -43,6 +45,7 @@ class ImportationSettings:
         home: names of the country itself.
         found: prior median of the share of imported infections that is found.
         course: of the infection.
+        days_abroad: days abroad by month and country, `days_abroad` of the telecom part: gives the mean stay at each origin.
     """
 
     ascertainment: tuple[float, float] = (0.05, 0.5)
@@ -53,6 +56,7 @@ class ImportationSettings:
     home: tuple[str, ...] = HOME
     found: float = 0.5
     course: Course = field(default_factory=Course)
+    days_abroad: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,10 @@ def read_inputs(
     if last < first:
         raise NothingFoundError(f"arrivals end on {came_days[-1]}, the epidemic starts on {days[0]}: no day in common")
     here, there = _span(came_days, first, last), _span(days, first, last)
+    came = came[:, [came_names.index(n) for n in shared]]
     stay = np.array([about.stay_d.get(n, math.nan) for n in shared])
+    if settings.days_abroad is not None:
+        stay = np.where(np.isnan(stay), _mean_stay(settings.days_abroad, shared, came.sum(axis=0)), stay)
     lacking = [n for n in shared if cases and not about.population.get(n, math.nan) > 0]
     if lacking:
         raise MissingColumnError(
@@ -126,8 +133,19 @@ def read_inputs(
             hint="Add --origins with columns country, population.",
         )
     carrying = carrying_share(infections[:, [names.index(n) for n in shared]], settings.course, stay)[there]
-    came = came[here][:, [came_names.index(n) for n in shared]]
-    return Inputs(days[there], shared, came, carrying, _ascertainment(shared, about, settings), tuple(notes))
+    return Inputs(days[there], shared, came[here], carrying, _ascertainment(shared, about, settings), tuple(notes))
+
+
+def _mean_stay(path: Path, names: Sequence[str], arrivals: Floats) -> Floats:
+    """Mean days of stay by origin; origins with few returns lean towards the mean over all [d]."""
+    table, where = read_table(path), str(path)
+    spent = dict.fromkeys(names, 0.0)
+    for name, value in zip(as_text(table, ORIGIN, where).to_pylist(), as_floats(table, ("value",), where).tolist(), strict=True):
+        if name in spent and value > 0:
+            spent[name] += value
+    days = np.array([spent[name] for name in names])
+    whole = days.sum() / max(float(arrivals.sum()), 1.0)
+    return np.asarray(np.maximum((days + LEANING * whole) / (arrivals + LEANING), 1.0))
 
 
 def _span(days: Days, first: np.datetime64, last: np.datetime64) -> slice:

@@ -119,7 +119,7 @@ def run_measures(
                 found |= runner.run(source, some, days, contributions=wanted & {m.name for m in some}, progress=progress)
         results |= {name: _within(result, period) for name, result in found.items()}
         computed |= new
-    codes = _codes(source)
+    codes = zone_codes(source)
     seconds = time.perf_counter() - began
     used = {m.name: runner.name for runner, some in _by_engine(source, measures, period, engine, threads) for m in some}
     return {
@@ -285,7 +285,8 @@ def _with_active(result: Result) -> pa.Table:
     return result.aggregate.join(result.active, keys, join_type="left outer").sort_by(order).combine_chunks()
 
 
-def _codes(source: Source) -> list[str]:
+def zone_codes(source: Source) -> list[str]:
+    """The code of every zone, or of every cell when measures are taken by cell, by index."""
     if not source.by_cell:
         zones = source.table("zones")
         assert zones is not None, "a dataset with cell_zones has zones"

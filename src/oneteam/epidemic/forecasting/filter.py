@@ -1,0 +1,331 @@
+"""The mechanistic member: an ensemble adjustment Kalman filter on a weekly renewal model of coupled places.
+
+State of a place: incidence of the last two weeks, susceptibles, and the logarithm of transmission, which walks at random, partly together
+with all other places. New infections are transmission x susceptible share x pressure, where pressure is past incidence weighted by the
+generation interval, some of it coming from other places. Each report adjusts its own place and, tapered, those that move with it.
+
+Sources: Anderson 2001, "An ensemble adjustment Kalman filter for data assimilation", Mon. Wea. Rev. 129:2884 (the filter); Gaspari and Cohn
+1999 and Hamill and others 2001 (why covariances between distant places are tapered); Fraser 2007, PLoS ONE 2:e758 (renewal equation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from oneteam.epidemic.hub.levels import LEVELS
+from oneteam.stats.compiled import compiled
+from oneteam.stats.random import key_of, normals
+
+Floats = npt.NDArray[np.float64]
+
+_STREAM: Final = 0x0EA4F
+OFFSET: Final = 1.0
+"""Added to counts before the logarithm is taken."""
+RECENT_WEEKS: Final = 80
+"""The filter starts so long before the newest week."""
+_INCIDENCE, _BEFORE, _SUSCEPTIBLE, _TRANSMISSION = range(4)
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """How the filter is set.
+
+    Args:
+        members: of the ensemble.
+        walk: weekly standard deviation of log transmission.
+        shared: share of the walk's variance that is common to all places.
+        damping: share of log growth that is still there a week later, in forecasts.
+        report_cv: spread of reports beyond Poisson, as a share of their mean.
+        outside: share of a place's pressure that comes from others.
+        taper: how much a place's report may move another place: 0 not at all, 1 as their covariance says.
+        same_week: share of pressure from the week before; the rest is from two weeks before.
+        susceptible: share of people who can be infected at the start.
+        ascertained: share of infections that is reported.
+    """
+
+    members: int = 200
+    walk: float = 0.2
+    shared: float = 0.5
+    damping: float = 0.75
+    report_cv: float = 0.12
+    outside: float = 0.03
+    taper: float = 0.3
+    same_week: float = 0.7
+    susceptible: float = 0.85
+    ascertained: float = 0.2
+
+
+GRID: Final = (
+    {"walk": 0.12, "report_cv": 0.08},
+    {"walk": 0.2, "report_cv": 0.08},
+    {"walk": 0.2, "report_cv": 0.16},
+    {"walk": 0.35, "report_cv": 0.12},
+    {"walk": 0.35, "report_cv": 0.25},
+    {"walk": 0.55, "report_cv": 0.2},
+)
+"""Settings among which the past decides, by how well one week told the next."""
+
+
+@dataclass(frozen=True)
+class FilterState:
+    """What the filter believes after the newest week.
+
+    Args:
+        state: incidence, incidence before, susceptible share, log transmission, shape (4, places, members).
+        mean: the same by week, averaged over members, shape (weeks, 4, places).
+        low: lower ends of 95% intervals, likewise.
+        high: upper ends.
+        log_score: mean log density of reports one week ahead.
+        settings: that were used.
+    """
+
+    state: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
+    log_score: float
+    settings: FilterSettings
+
+    @property
+    def reproduction(self) -> tuple[Floats, Floats, Floats]:
+        """Effective reproduction number by week and place: mean and 95% interval; transmission times susceptible share."""
+        susceptible = self.mean[:, _SUSCEPTIBLE]
+        of = [np.exp(bound[:, _TRANSMISSION]) * susceptible for bound in (self.mean, self.low, self.high)]
+        return of[0], of[1], of[2]
+
+
+def run_filter(counts: Floats, population: Floats, settings: FilterSettings, seed: int, coupling: Floats | None = None) -> FilterState:
+    """Assimilate all weeks.
+
+    Args:
+        counts: reports, NaN where unknown, shape (weeks, places).
+        population: persons, shape (places,).
+        settings: of the filter.
+        seed: of the ensemble.
+        coupling: where a place's outside pressure comes from, rows sum to 1, shape (places, places); by population when None.
+
+    Returns:
+        State and its intervals by week.
+    """
+    weeks, places = counts.shape
+    share = _shares(population) if coupling is None else np.where(coupling.sum(axis=1, keepdims=True) > 0, coupling, _shares(population))
+    state = _start(counts, population, settings, seed)
+    log_score, history = _assimilate(
+        np.log(counts + OFFSET),
+        population,
+        share,
+        state,
+        np.uint64(key_of(seed, _STREAM, 2)),
+        settings.walk,
+        settings.shared,
+        settings.report_cv,
+        settings.outside,
+        settings.taper,
+        settings.same_week,
+        settings.ascertained,
+    )
+    del weeks, places
+    return FilterState(state, history[0], history[1], history[2], float(log_score), settings)
+
+
+def tuned_filter(counts: Floats, population: Floats, seed: int, coupling: Floats | None = None, members: int = 200) -> FilterState:
+    """The filter with those settings of the `GRID` under which one week has told the next best so far."""
+    plain = FilterSettings(members=members)
+    quick = [run_filter(counts, population, replace(plain, members=max(40, members // 3), **g), seed, coupling) for g in GRID]
+    best = max(range(len(GRID)), key=lambda i: quick[i].log_score)
+    return run_filter(counts, population, replace(plain, **GRID[best]), seed, coupling)
+
+
+def filter_quantiles(found: FilterState, population: Floats, steps: int, seed: int, coupling: Floats | None = None) -> Floats:
+    """Quantiles of reports 1 to ``steps`` weeks ahead, shape (places, steps, 23)."""
+    paths = filter_paths(found, population, steps, seed, coupling)
+    quantiles: Floats = np.moveaxis(np.quantile(paths, np.asarray(LEVELS), axis=2), 0, -1)
+    return quantiles.transpose(1, 0, 2)
+
+
+def filter_paths(
+    found: FilterState, population: Floats, steps: int, seed: int, coupling: Floats | None = None, draws: int = 5
+) -> Floats:
+    """Trajectories of reports, shape (steps, places, members x draws); every member goes on several times."""
+    s = found.settings
+    share = _shares(population) if coupling is None else np.where(coupling.sum(axis=1, keepdims=True) > 0, coupling, _shares(population))
+    state = np.repeat(found.state, draws, axis=2)
+    key = np.uint64(key_of(seed, _STREAM, 3))
+    return _project(state, population, share, key, steps, s.walk, s.shared, s.damping, s.report_cv, s.outside, s.same_week, s.ascertained)
+
+
+def _shares(population: Floats) -> Floats:
+    """Every place's outside pressure comes from the others by population."""
+    share = np.tile(population / population.sum(), (len(population), 1))
+    np.fill_diagonal(share, 0.0)
+    return share / np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
+
+
+def _start(counts: Floats, population: Floats, settings: FilterSettings, seed: int) -> Floats:
+    places, members = counts.shape[1], settings.members
+    known = np.isfinite(counts)
+    first = np.array([counts[known[:, i], i][0] if known[:, i].any() else 0.0 for i in range(places)])
+    noise = normals(key_of(seed, _STREAM, 1), 0, 3 * places * members).reshape(3, places, members)
+    incidence = np.maximum(first, 0.5)[:, None] * np.exp(0.3 * noise[0])
+    state = np.empty((4, places, members))
+    state[_INCIDENCE] = incidence
+    state[_BEFORE] = incidence * np.exp(0.1 * noise[1])
+    state[_SUSCEPTIBLE] = settings.susceptible
+    state[_TRANSMISSION] = 0.3 * noise[2] - np.log(settings.susceptible)
+    return np.ascontiguousarray(state)
+
+
+@compiled
+def _advance(state: Floats, population: Floats, share: Floats, same_week: float, outside: float, ascertained: float) -> None:
+    """One week of the renewal model, in place."""
+    places, members = state.shape[1], state.shape[2]
+    pressure = np.empty((places, members))
+    for i in range(places):
+        for m in range(members):
+            pressure[i, m] = (same_week * state[0, i, m] + (1.0 - same_week) * state[1, i, m]) / population[i]
+    for i in range(places):
+        imported = np.zeros(members)
+        if outside > 0.0:
+            for j in range(places):
+                if share[i, j] > 0.0:
+                    for m in range(members):
+                        imported[m] += share[i, j] * pressure[j, m]
+        for m in range(members):
+            force = ((1.0 - outside) * pressure[i, m] + outside * imported[m]) * population[i]
+            new = np.exp(state[3, i, m]) * state[2, i, m] * force
+            new = min(max(new, 0.05), 0.5 * state[2, i, m] * population[i] * ascertained + 0.05)
+            state[1, i, m] = state[0, i, m]
+            state[0, i, m] = new
+            state[2, i, m] = max(state[2, i, m] - new / (population[i] * ascertained), 0.02)
+
+
+@compiled
+def _walk(state: Floats, key: np.uint64, week: int, walk: float, shared: float) -> None:
+    """Let log transmission walk, in place: partly together."""
+    places, members = state.shape[1], state.shape[2]
+    draws = normals(key, week * (places + 1) * members, (places + 1) * members)
+    together, alone = walk * np.sqrt(shared), walk * np.sqrt(1.0 - shared)
+    for i in range(places):
+        for m in range(members):
+            state[3, i, m] += together * draws[m] + alone * draws[(i + 1) * members + m]
+
+
+@compiled
+def _adjust(state: Floats, place: int, report: float, report_cv: float, taper: float) -> float:
+    """Assimilate one report, in place; the log density that it had."""
+    places, members = state.shape[1], state.shape[2]
+    seen = np.log(state[0, place] + OFFSET)
+    mean = seen.mean()
+    variance = max(seen.var(), 1e-8)
+    noise = report_cv**2 + 1.0 / (np.exp(mean) + 0.5)
+    total = variance + noise
+    density = -0.5 * ((report - mean) ** 2 / total + np.log(2.0 * np.pi * total))
+    after = variance * noise / total
+    shift = variance / total * (report - mean)
+    shrink = np.sqrt(after / variance)
+    step = np.empty(members)
+    for m in range(members):
+        step[m] = (mean + shift + shrink * (seen[m] - mean)) - seen[m]
+    for i in range(places):
+        factor = 1.0 if i == place else taper
+        if factor == 0.0:
+            continue
+        for part in range(4):
+            # Incidences and susceptibles are adjusted on the scale of the logarithm: they stay positive.
+            average = 0.0
+            for m in range(members):
+                average += np.log(state[part, i, m] + 1e-9) if part < 3 else state[part, i, m]
+            average /= members
+            together = 0.0
+            for m in range(members):
+                value = np.log(state[part, i, m] + 1e-9) if part < 3 else state[part, i, m]
+                together += (value - average) * (seen[m] - mean)
+            slope = factor * together / (members * variance)
+            if slope == 0.0:
+                continue
+            for m in range(members):
+                if part < 3:
+                    state[part, i, m] *= np.exp(min(max(slope * step[m], -3.0), 3.0))
+                else:
+                    state[part, i, m] += slope * step[m]
+        for m in range(members):
+            state[2, i, m] = min(max(state[2, i, m], 0.02), 1.0)
+            state[3, i, m] = min(max(state[3, i, m], -3.0), 3.0)
+    return density
+
+
+@compiled
+def _assimilate(
+    reports: Floats,
+    population: Floats,
+    share: Floats,
+    state: Floats,
+    key: np.uint64,
+    walk: float,
+    shared: float,
+    report_cv: float,
+    outside: float,
+    taper: float,
+    same_week: float,
+    ascertained: float,
+) -> tuple[float, Floats]:
+    weeks, places = reports.shape
+    members = state.shape[2]
+    history = np.empty((3, weeks, 4, places))
+    score, scored = 0.0, 0
+    for t in range(weeks):
+        if t > 0:
+            _walk(state, key, t, walk, shared)
+            _advance(state, population, share, same_week, outside, ascertained)
+        for i in range(places):
+            if np.isfinite(reports[t, i]):
+                density = _adjust(state, i, reports[t, i], report_cv, taper)
+                if t >= min(8, weeks // 2):
+                    score += density
+                    scored += 1
+        for part in range(4):
+            for i in range(places):
+                line = np.sort(state[part, i])
+                history[0, t, part, i] = line.mean()
+                history[1, t, part, i] = line[int(0.025 * (members - 1))]
+                history[2, t, part, i] = line[int(np.ceil(0.975 * (members - 1)))]
+    return score / max(scored, 1), history
+
+
+@compiled
+def _project(
+    state: Floats,
+    population: Floats,
+    share: Floats,
+    key: np.uint64,
+    steps: int,
+    walk: float,
+    shared: float,
+    damping: float,
+    report_cv: float,
+    outside: float,
+    same_week: float,
+    ascertained: float,
+) -> Floats:
+    places, members = state.shape[1], state.shape[2]
+    out = np.empty((steps, places, members))
+    noise_key = np.uint64(key) + np.uint64(1)
+    for t in range(steps):
+        # Growth fades: measures, behaviour and the end of what the model knows pull the effective number towards one.
+        for i in range(places):
+            for m in range(members):
+                growth = state[3, i, m] + np.log(state[2, i, m])
+                state[3, i, m] = damping * growth - np.log(state[2, i, m])
+        _walk(state, key, t, walk, shared)
+        _advance(state, population, share, same_week, outside, ascertained)
+        draws = normals(noise_key, t * places * members, places * members)
+        for i in range(places):
+            for m in range(members):
+                mean = state[0, i, m]
+                spread = np.sqrt(report_cv**2 + 1.0 / (mean + 0.5 + OFFSET))
+                out[t, i, m] = max((mean + OFFSET) * np.exp(spread * draws[i * members + m]) - OFFSET, 0.0)
+    return out

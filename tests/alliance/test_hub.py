@@ -246,7 +246,9 @@ def test_a_replayed_message_is_answered_from_memory_and_worked_on_once(team: Tea
             assert len({answer.id for answer in answers}) == 1
         # After a restart the kept answer comes from the registry.
         async with a_hub("in process", team) as hub, running(hub, "campus") as nodes:
-            assert nodes["campus"]._courier._replies.find("agency", message.id)[1] is not None
+            replies = nodes["campus"]._courier._replies
+            assert replies.known("agency", message.id)
+            assert replies.find("agency", message.id) is not None
 
     asyncio.run(play())
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +46,15 @@ def test_it_is_a_valid_bound_for_the_gaussian_and_not_a_wild_one(rho: float, del
 def test_the_figures_of_the_documents() -> None:
     assert epsilon_of(0.02, 1e-7) == pytest.approx(0.9951, abs=1e-4)
     assert epsilon_of(rho_of(1.2, 1e-7), 1e-7) == pytest.approx(1.2, abs=1e-9)
+
+
+def test_the_table_in_the_documentation_is_true() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "privacy-gate.md").read_text()
+    rows = re.findall(r"^\| ([0-9.]+) \| ([0-9.]+) \| ([0-9.]+) \|$", text, re.MULTILINE)
+    assert len(rows) == 5
+    for rho, epsilon, older in rows:
+        assert round(epsilon_of(float(rho), 1e-7), 2) == float(epsilon)
+        assert round(float(rho) + 2 * math.sqrt(float(rho) * math.log(1e7)), 2) == float(older)
 
 
 @given(RHO, DELTA)

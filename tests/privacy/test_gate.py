@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from tests.privacy.gates import Box, another_week, asked, plan_for, rows, single
 from tests.privacy.parties import KEYS, NOW, a_query, an_agreement, document, lookup
 
 from oneteam.core.canonical import canonical, content_id
-from oneteam.core.errors import BadSignatureError, EngineError, OneteamError, RefusedError, ReplayError, RoundError, WrongTypeError
+from oneteam.core.errors import (
+    BadSignatureError,
+    DiskFullError,
+    EngineError,
+    OneteamError,
+    RefusedError,
+    ReplayError,
+    RoundError,
+    WrongTypeError,
+)
 from oneteam.core.model import Agreement, Release
 from oneteam.privacy.agreements import Revocation, sign_revocation
 from oneteam.privacy.combine import joint_release, level_values, read_release, verify_release
@@ -188,6 +199,70 @@ def test_a_joint_release_is_the_sum_with_the_noise_that_was_agreed(boxes: dict[s
     assert boxes["campus"].ledger.spent() == 0
     assert boxes["campus"].asked == 0
     assert [entry.kind for entry in boxes["campus"].entries()] == ["permit", "release", "release"]
+
+
+def test_the_noise_of_joint_releases_is_the_curators_times_n_by_s_less_t(tmp_path: Path) -> None:
+    """Over many rounds of real gates without rows; with half the noise this fails."""
+    plenty = an_agreement(rho_total=10.0)
+    found = {
+        name: Box(name, tmp_path, plenty, source=lambda *_: Contributions.empty(("origin", "destination"))) for name in plenty.participants
+    }
+    drawn = []
+    for _ in range(30):
+        release = run_round(found, plenty)
+        drawn += [level_values(level) / (level.sigma / np.sqrt(2)) for level in release.levels]
+    for box in found.values():
+        box.close()
+    cells = np.concatenate(drawn)
+    low, high = stats.chi2.ppf([1e-7, 1 - 1e-7], len(cells)) / len(cells)
+    assert low < cells.var() / 2 < high
+    assert not low < (cells / 2).var() / 2 < high
+
+
+def test_nothing_leaves_that_is_not_in_the_log(boxes: dict[str, Box], agreement: Agreement, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_for(agreement)
+    text = asked(a_query(agreement), plan=plan)
+    openings = [box.gate.open_round(text) for box in boxes.values()]
+    log = boxes["skylark"].log
+    append = log.append
+
+    def full(db: sqlite3.Connection, entry: Any) -> int:
+        if entry.kind == "release":
+            raise DiskFullError("no room")
+        return append(db, entry)
+
+    monkeypatch.setattr(log, "append", full)
+    with pytest.raises(DiskFullError):
+        boxes["skylark"].gate.share(plan.round_id, openings)
+    with pytest.raises(DiskFullError):
+        boxes["skylark"].gate.release(asked(single(agreement)))
+    assert boxes["skylark"].ledger.kept_release(content_id(single(agreement)), "agency") is None
+    # What could not be logged was paid for all the same.
+    assert boxes["skylark"].ledger.spent() == 40_000_000
+
+
+def test_many_at_once_pay_once_for_the_same_and_never_more_than_there_is(tmp_path: Path) -> None:
+    agreement = an_agreement(rho_total=0.1)
+    box = Box("skylark", tmp_path, agreement)
+    with ThreadPoolExecutor(8) as pool:
+        same = list(pool.map(box.gate.release, [asked(single(agreement)) for _ in range(8)]))
+    assert all(release == same[0] for release in same)
+    assert box.ledger.spent() == 20_000_000
+
+    def refused(text: str) -> tuple[str, ...]:
+        try:
+            box.gate.open_round(text)
+        except RefusedError as err:
+            return err.reasons
+        return ()
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(refused, [asked(a_query(agreement), plan=plan_for(agreement)) for _ in range(32)]))
+    assert answers.count(()) == 4
+    assert set(answers) == {(), ("budget.agreement",)}
+    assert box.ledger.spent() == 100_000_000
+    assert box.ledger.check_against(box.log) == 5
+    box.close()
 
 
 def test_a_helper_may_drop_out_and_the_release_says_so(boxes: dict[str, Box], agreement: Agreement) -> None:

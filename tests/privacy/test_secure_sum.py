@@ -95,7 +95,7 @@ def sizes():
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sizes(), st.data())
 def test_any_dropouts_give_the_exact_sum_or_a_round_error(size, data):
     names = [f"m{i}" for i in range(size[0])]
@@ -377,7 +377,7 @@ def test_reveals_for_two_survivor_sets_are_not_combined():
         session.combine(reveals)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sizes(), st.data())
 def test_no_recipient_gets_both_secrets_of_a_member_or_a_sum_of_too_few(size, data):
     """The recipient, t members and the hub cheat together: they vote for everything and tell every honest member something else."""
@@ -667,14 +667,14 @@ def test_multiplication_is_that_of_the_field():
 def test_one_share_fewer_says_nothing():
     """Below the threshold, every value of the secret is as likely as any other."""
     for secret in (b"\0", b"\xff"):
-        first = np.array([split_secret(secret, 3, 3)[1][0] for _ in range(20_000)])
-        counts = np.bincount(first, minlength=256)
+        # Each byte is shared by itself, so a long secret is many secrets.
+        counts = np.bincount(np.frombuffer(split_secret(20_000 * secret, 3, 3)[1], np.uint8), minlength=256)
         assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 255 + 6 * np.sqrt(2 * 255)
 
 
 def test_255_points_are_possible_and_256_are_not():
-    shares = split_secret(b"s", 255, 200)
-    assert join_secret({at + 1: shares[at] for at in range(55, 255)}) == b"s"
+    shares = split_secret(b"s", 255, 40)
+    assert join_secret({at + 1: shares[at] for at in range(215, 255)}) == b"s"
     with pytest.raises(RoundError):
         split_secret(b"s", 256, 200)
     for bad in ({}, {0: b"a", 1: b"b"}, {1: b"a", 2: b"bc"}):

@@ -21,7 +21,9 @@ LEVEL = np.array(LEVELS)
 
 
 def test_interval_score_is_that_of_scoringrules():
-    np.testing.assert_allclose(scoring.interval_score(Y, Q[:, 2], Q[:, 20], 0.1), scoringrules.interval_score(Y, Q[:, 2], Q[:, 20], 0.1), **CLOSE)
+    np.testing.assert_allclose(
+        scoring.interval_score(Y, Q[:, 2], Q[:, 20], 0.1), scoringrules.interval_score(Y, Q[:, 2], Q[:, 20], 0.1), **CLOSE
+    )
 
 
 def test_quantile_score_is_that_of_scoringrules():
@@ -56,10 +58,14 @@ def test_crps_is_that_of_scoringrules(fair, estimator):
 
 
 def test_log_scores_are_those_of_scoringrules():
-    np.testing.assert_allclose(scoring.log_score_samples(Y[:50], X[:50]), scoringrules.logs_ensemble(Y[:50], X[:50], backend="numpy"), **CLOSE)
+    np.testing.assert_allclose(
+        scoring.log_score_samples(Y[:50], X[:50]), scoringrules.logs_ensemble(Y[:50], X[:50], backend="numpy"), **CLOSE
+    )
     mean, size = np.linspace(1, 90, 400), np.linspace(0.5, 20, 400)
     y = RNG.poisson(mean).astype(float)
-    np.testing.assert_allclose(scoring.log_score_negative_binomial(y, mean, size), -stats.nbinom.logpmf(y, size, size / (size + mean)), **CLOSE)
+    np.testing.assert_allclose(
+        scoring.log_score_negative_binomial(y, mean, size), -stats.nbinom.logpmf(y, size, size / (size + mean)), **CLOSE
+    )
     np.testing.assert_allclose(scoring.log_score_poisson(y, mean), scoringrules.logs_poisson(y, mean), **CLOSE)
     np.testing.assert_allclose(scoring.log_score_negative_binomial(y, mean, 1e9), scoring.log_score_poisson(y, mean), rtol=1e-5)
 

@@ -33,6 +33,8 @@ LIFE: Final = timedelta(seconds=120)
 POLL_S: Final = 25.0
 GRACE_S: Final = 0.030
 """How long a new wait at the hub is put off while an answer is being worked on: then both are one request."""
+SAVE_S: Final = 0.1
+"""How long answers gather before they are written."""
 _SHORT_GRACE_S: Final = 0.001
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
@@ -110,6 +112,7 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._exchanges: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._saving: asyncio.Task[None] | None = None
         self._fresh = True
         self._pause_s = 0.0
         self._grace_s = 0.0
@@ -130,6 +133,7 @@ class Courier:
             await asyncio.gather(*self._exchanges, *self._tasks, return_exceptions=True)
             for asked in self._asked.values():
                 asked.answer.cancel()
+            self._replies.save(self._now())
 
     async def ask(
         self,
@@ -282,29 +286,32 @@ class Courier:
     async def _answer(self, message: Message) -> None:
         key = (message.sender, message.id)
         try:
+            # Two statements: while the answer is made, the outbox becomes another list.
             envelope = await self._answered(message)
-            if envelope is not None:
-                self._outbox.append(envelope)
+            self._outbox.append(envelope)
         except OneteamError as err:
             LOG.error("%s: could not answer '%s': %s", self.me, message.kind, err.code)  # noqa: TRY400 - public text only
         finally:
             self._acknowledged.extend(self._at_work.pop(key, ()))
             self._wake.set()
 
-    async def _answered(self, message: Message) -> Envelope | None:
-        """The sealed answer: the kept one, or a new one that is kept before it is sent."""
-        known, kept = await asyncio.to_thread(self._replies.find, message.sender, message.id)
-        if kept is not None:
-            until = int(message.head.expires_at.timestamp()) + 1
-            return Envelope(secrets.token_hex(16), message.sender, until, kept)
-        if known:
-            reply = _failure(ReplayError("this message was answered before", hint="Ask anew."))
-        else:
-            reply = await self._work(message)
-        envelope = await self._sealed(self._reply_message(message, reply))
-        if not known:
-            await asyncio.to_thread(self._replies.keep, message.sender, message.id, message.head.expires_at, envelope.sealed, self._now())
+    async def _answered(self, message: Message) -> Envelope:
+        """The sealed answer: the kept one, or a new one that is kept."""
+        if self._replies.known(message.sender, message.id):
+            kept = await asyncio.to_thread(self._replies.find, message.sender, message.id)
+            if kept is not None:
+                return Envelope(secrets.token_hex(16), message.sender, int(message.head.expires_at.timestamp()) + 1, kept)
+            failure = _failure(ReplayError("this message was answered before", hint="Ask anew."))
+            return await self._sealed(self._reply_message(message, failure))
+        envelope = await self._sealed(self._reply_message(message, await self._work(message)))
+        self._replies.keep(message.sender, message.id, message.head.expires_at, envelope.sealed)
+        if self._saving is None or self._saving.done():
+            self._saving = _spawn(self._tasks, self._save_replies())
         return envelope
+
+    async def _save_replies(self) -> None:
+        await asyncio.sleep(SAVE_S)
+        await asyncio.to_thread(self._replies.save, self._now())
 
     async def _work(self, message: Message) -> Reply:
         try:

@@ -100,16 +100,9 @@ class Gossip:
         known.cosignature = None
         return news.model_dump(mode="json", exclude_none=True)
 
-    def checkpoint_for(self, peer: str, *, sign: bool = True) -> dict[str, JsonValue]:
-        """What goes with an answer: the newest checkpoint and its proof, unless the member holds it already.
-
-        Args:
-            peer: who is answered.
-            sign: sign a checkpoint of the log as it is now; otherwise the newest one signed so far.
-        """
-        note = self.log.checkpoint() if sign else self.log.latest_checkpoint()
-        if note is None:
-            return {}
+    def checkpoint_for(self, peer: str) -> dict[str, JsonValue]:
+        """What goes with an answer to a member: the newest checkpoint and its proof, unless the member holds it already."""
+        note = self.log.checkpoint()
         size = Checkpoint.parse(Note.parse(note).text).size
         old = self._peer(peer).held_there
         if size == old:
@@ -207,7 +200,13 @@ class Gossip:
 
     def _check_own(self, notes: Sequence[str], *, enough: bool) -> None:
         """Compare the own log with what others hold of it; with enough of them asked, the ledger is told that it is level."""
-        outside = self.log.compare_with(notes)
+        try:
+            outside = self.log.compare_with(notes)
+        except LogError:
+            if self.level is not None:
+                # It finds the same, and the ledger refuses with this reason from now on.
+                self.level(self.log, notes)
+            raise
         if self.level is not None and (enough or not outside.level):
             self.level(self.log, notes)
         if not outside.level:

@@ -132,7 +132,7 @@ class Mailboxes:
     def acknowledge(self, receiver: str, letters: Iterable[str]) -> None:
         """Forget letters that their receiver has dealt with."""
         box = self._box(receiver)
-        gone = [letter for letter in letters if letter in box.letters]
+        gone = [letter for letter in dict.fromkeys(letters) if letter in box.letters]
         for letter in gone:
             self._drop(box, letter)
         if gone:

@@ -31,7 +31,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -58,6 +57,7 @@ LOG: Final = logging.getLogger(__name__)
 MAX_DOCUMENTS: Final = 256
 """Documents in one body, by line."""
 _WORKERS: Final = 8
+_GOSSIP_PATIENCE_S: Final = 3.0
 _T = TypeVar("_T")
 
 
@@ -231,13 +231,17 @@ class Node:
         """
         if self._gossip is None:
             return {}
-        return await self._gossip.exchange(self.ask, self.peers)
+        return await self._gossip.exchange(self._ask_briefly, self.peers)
+
+    async def _ask_briefly(self, receiver: str, kind: str, header: Mapping[str, JsonValue] | None = None) -> Message:
+        """For gossip: who is away now is asked again later."""
+        return await self.ask(receiver, kind, header, timeout_s=_GOSSIP_PATIENCE_S)
 
     async def _gossip_loop(self, gossip: Gossip) -> None:
         await self.connected.wait()
         while True:
             try:
-                await gossip.exchange(self.ask, self.peers)
+                await gossip.exchange(self._ask_briefly, self.peers)
             except OneteamError as err:
                 LOG.error("%s: %s", self.me, err.message)  # noqa: TRY400 - public text only
             await asyncio.sleep(self._gossip_s)
@@ -258,10 +262,9 @@ class Node:
                 raise
             # A refusal is in the log too, and its checkpoint goes with it.
             reply = Reply(describe(err), kind="error")
-        if self._gossip is not None:
-            # A round's entries are covered by the checkpoint that goes with its last exchange.
-            sign = reply.kind == "error" or message.kind not in {"round.open", "round.mask"}
-            reply.header["log"] = await self.in_thread(partial(self._gossip.checkpoint_for, message.sender, sign=sign))
+        # A round's entries are covered by the checkpoint that goes with its last exchange.
+        if self._gossip is not None and (reply.kind == "error" or message.kind not in {"round.open", "round.mask", "round.agree"}):
+            reply.header["log"] = await self.in_thread(self._gossip.checkpoint_for, message.sender)
         return reply
 
     @property

@@ -15,7 +15,7 @@ _STYLE: Final = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 52rem; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--back);
   font: 1rem/1.6 system-ui, "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", sans-serif;
-  word-break: keep-all; overflow-wrap: anywhere; }
+  word-break: keep-all; overflow-wrap: break-word; }
 h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.15rem; margin: 2.25rem 0 .5rem; border-top: 1px solid var(--line); padding-top: 1.25rem; }
 p { margin: .4rem 0; }
@@ -26,12 +26,15 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: .9rem; }
 th, td { padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 .number { text-align: right; white-space: nowrap; }
+.long { overflow-wrap: anywhere; min-width: 12rem; font-family: ui-monospace, monospace; font-size: .85rem; }
 nav { margin-bottom: 1.5rem; } nav a { color: var(--mark); margin-right: 1rem; }
 article + article { margin-top: 4rem; border-top: 3px solid var(--line); padding-top: 2rem; }
 @media print { nav { display: none; } article { break-before: page; } article:first-of-type { break-before: auto; } }
 """
 _NARROWEST: Final = 8
 """Columns that a table's column has at least; a table that would need less is set row under row."""
+_LONG: Final = 30
+"""Letters of a word from which it is no word."""
 _NAMES: Final = {"en": "English", "ko": "한국어"}
 
 
@@ -187,10 +190,17 @@ def _html_section(section: Section) -> str:
         parts += [f'<th scope="col"{c}>{html.escape(cell)}</th>' for cell, c in zip(head, classes, strict=True)]
         parts.append("</tr></thead><tbody>")
         for row in rows:
-            parts.append("<tr>" + "".join(f"<td{c}>{html.escape(cell)}</td>" for cell, c in zip(row, classes, strict=True)) + "</tr>")
+            parts.append("<tr>" + "".join(_html_cell(cell, c) for cell, c in zip(row, classes, strict=True)) + "</tr>")
         parts.append("</tbody></table></div>")
     parts += [f'<p class="note">{html.escape(text)}</p>' for text in section.notes]
     return "\n".join([*parts, "</section>"])
+
+
+def _html_cell(cell: str, given: str) -> str:
+    """A cell; hashes may break anywhere, words may not."""
+    long = max(map(len, cell.split()), default=0) > _LONG
+    kind = ' class="long"' if long else given
+    return f"<td{kind}>{html.escape(cell)}</td>"
 
 
 def _escaped(text: str) -> str:

@@ -25,7 +25,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, ValidationError
 
-from oneteam.core.canonical import canonical
 from oneteam.core.errors import BadSignatureError, ReplayError, TooLargeError, WrongTypeError
 from oneteam.core.keys import SIGNATURE_BYTES, Keys, PublicKeys
 from oneteam.core.model import Document, Hex128, Slug
@@ -182,7 +181,7 @@ def seal(message: Message, keys: Keys, receiver: PublicKeys) -> Envelope:
 
     Source: RFC 9180 (HPKE), sections 5.1.1 and 6.1.
     """
-    head = canonical(message.head)
+    head = message.head.model_dump_json().encode()
     if len(head) > MAX_HEAD_BYTES or len(message.body) > MAX_BODY_BYTES:
         raise TooLargeError(
             f"a '{message.kind}' message with a head of {len(head):,} and a body of {len(message.body):,} bytes",

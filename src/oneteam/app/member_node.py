@@ -37,7 +37,8 @@ from oneteam.store.audit_log import AuditEntry, AuditLog, origin_of
 from oneteam.store.registry import Registry
 
 LOG: Final = logging.getLogger(__name__)
-LEVEL_RETRY_S: Final = 2.0
+LEVEL_RETRY_S: Final = 5.0
+LEVEL_LOOK_S: Final = 0.1
 DOUBT: Final = "this node has just started and has not yet compared its log with what other members hold of it"
 
 
@@ -73,13 +74,17 @@ class MemberNode:
     async def run_until_level(self) -> None:
         """Compare the log with what others hold until the ledger may be used; for ever if too few answer."""
         await self.node.connected.wait()
+        loop = asyncio.get_running_loop()
+        tried = loop.time()  # the node itself compares once as soon as it is connected
         while self.ledger.unlevel:
+            await asyncio.sleep(LEVEL_LOOK_S)
+            if loop.time() - tried < LEVEL_RETRY_S:
+                continue
+            tried = loop.time()
             try:
                 await self.node.exchange_checkpoints()
             except OneteamError as err:
                 LOG.error("%s: %s", self.home.id, err.message)  # noqa: TRY400 - public text only
-            if self.ledger.unlevel:
-                await asyncio.sleep(LEVEL_RETRY_S)
 
     def reload_agreements(self) -> int:
         """Take in Agreements that were added as files since; how many are kept in all."""

@@ -65,7 +65,8 @@ def backtest(
     if json:
         print_json(report.as_dict())
     else:
-        say(f"{out}: {len(report.dates)} dates from {report.dates[0]} to {report.dates[-1]}, {report.label}; {report.made} files made, {report.kept} kept")
+        span = f"{len(report.dates)} dates from {report.dates[0]} to {report.dates[-1]}, {report.label}"
+        say(f"{out}: {span}; {report.made} files made, {report.kept} kept")
         if report.weights:
             print_rows("Weights on the last date", [{"member": name, "weight": weight} for name, weight in report.weights.items()])
         if report.failures:

@@ -105,9 +105,10 @@ def score(
         print_json(report.as_dict())
         return
     about = report.about
-    print_rows("Scores (relative to the baseline below 1 is better)" if baseline else "Scores", report.summary_table().to_pylist())
+    title = "Scores (rel: relative to the baseline, below 1 is better)" if baseline else "Scores"
+    print_rows(title, [_short(row) for row in report.summary_table().to_pylist()])
     if by != "none":
-        print_rows(f"By {by}", report.tables[f"by_{by}"].to_pylist())
+        print_rows(f"By {by}", [_short(row) for row in report.tables[f"by_{by}"].to_pylist()])
     say(
         f"{about['tasks']:,} tasks, {about['first_reference_date']} to {about['last_reference_date']}; "
         f"{about['tasks_without_outcome']:,} more have no known outcome; threshold: {about['threshold']}"
@@ -116,6 +117,42 @@ def score(
         say(f"note: {note}")
     if written:
         say(f"{len(written)} files -> {out}")
+
+
+_SHORT = {
+    "model": "model",
+    "horizon": "horizon",
+    "location": "place",
+    "reference_date": "date",
+    "tasks": "tasks",
+    "relative_wis": "rel",
+    "relative_log_wis": "rel log",
+    "wis": "WIS",
+    "log_wis": "log-WIS",
+    "coverage_50": "50%",
+    "coverage_80": "80%",
+    "coverage_95": "95%",
+}
+"""What fits on a terminal; the files have all columns."""
+
+
+def _short(row: dict[str, object]) -> dict[str, object]:
+    return {name: _brief(row[column]) for column, name in _SHORT.items() if column in row}
+
+
+def _brief(value: object) -> object:
+    """Three digits of a number, whole counts whole."""
+    if not isinstance(value, float):
+        return value
+    if value != value:  # noqa: PLR0124  NaN alone differs from itself
+        return None
+    return round(value) if abs(value) >= 1_000 else float(f"{value:.3g}")
+
+
+def _lean(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Rows without the columns that none of them fills."""
+    filled = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+    return [{name: _brief(row[name]) for name in filled} for row in rows]
 
 
 def rt(
@@ -176,7 +213,7 @@ def rt(
     if json:
         print_json(found.as_dict())
         return
-    print_rows(f"Situation on {found.day}", found.rows())
+    print_rows(f"Situation on {found.day}", _lean(found.rows()))
     for note in found.notes:
         say(f"note: {note}")
     if written:
@@ -231,10 +268,10 @@ def importation(
     if json:
         print_json(found.as_dict())
         return
-    print_rows("Origins" if found.identifiable else "Origins: not identifiable", found.origin_rows())
+    print_rows("Origins" if found.identifiable else "Origins: not identifiable", _lean(found.origin_rows()))
     if found.effects:
         print_rows("Border measures", [vars(effect) for effect in found.effects])
-    print_rows("By week", found.week_rows())
+    print_rows("By week", _lean(found.week_rows()))
     if found.scores:
         say(f"next week: {found.next_week()}")
         print_rows("National totals, forecast a week before", [dict(found.scores)])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from oneteam.core.errors import UnknownValueError
 from oneteam.privacy.levels import Domain, Level
 
-FINEST_SHARE: Final = 0.7
+FINEST_SHARE: Final = 0.75
 """Of rho, for the finest level where there are others; the others share the rest equally. Fixed beforehand, for all data."""
 
 _ORDER_LOW, _ORDER_HIGH, _ORDERS = -6.0, 9.0, 2_000
@@ -74,7 +74,7 @@ def share_rho(domain: Domain, levels: Sequence[Level], max_keys: int, max_value:
     >>> from oneteam.privacy.levels import Axis, parse_level
     >>> domain = Domain((Axis("zone", ("a", "b", "c"), {}),))
     >>> [round(b.rho, 9) for b in share_rho(domain, [parse_level("zone=code"), parse_level("zone=*")], 1, 1, 0.02)]
-    [0.014, 0.006]
+    [0.015, 0.005]
     """
     finest = sum(level.is_finest for level in levels)
     budgets = []

@@ -35,6 +35,7 @@ Floats = NDArray[np.float64]
 ROUNDS: Final = 2
 FITTING_ROUNDS: Final = 15
 CLIPPING_ROUNDS: Final = 4
+BLOCK_ERROR: Final = 0.2
 CG_STEPS: Final = 60
 CG_TOLERANCE: Final = 1e-10
 
@@ -160,9 +161,10 @@ def consistent(base: Domain, observed: Sequence[Observation]) -> tuple[Floats, F
     finest = _merged([each for each in observed if each.level.is_finest])
     coarser = [each for each in observed if not each.level.is_finest]
     possible, mirror = np.ones(base.shape, np.bool_), mirrored_axes(base)
-    if mirror is not None and finest is not None:
-        possible = _without_empty_diagonal(finest, mirror)
     table = _first_guess(base, coarser, finest, possible)
+    if mirror is not None and finest is not None:
+        possible = _without_empty_diagonal(finest, table, mirror)
+        table = _first_guess(base, coarser, finest, possible)
     variance = np.zeros(base.shape)
     weights: Floats | None = None
     for _ in range(ROUNDS):
@@ -174,6 +176,9 @@ def consistent(base: Domain, observed: Sequence[Observation]) -> tuple[Floats, F
             cells, weights = _shrunk(finest, expected, possible, mirror, weights)
         variance = cells.variance
         table = _conditioned(base, coarser, cells, mirror)
+    if finest is not None and not possible.all():
+        # All that is known of a diagonal that seems empty is that its sum is within the noise.
+        variance = np.where(possible, variance, finest.sigma**2 / int((~possible).sum()))
     return table, variance
 
 
@@ -195,14 +200,18 @@ def _merged(finest: Sequence[Observation]) -> Observation | None:
     return Observation(finest[0].level, np.asarray(values, np.float64), float(precision.sum() ** -0.5))
 
 
-def _without_empty_diagonal(finest: Observation, mirror: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where counts can be: not on a diagonal whose sum is no more than noise, as that of trips to other zones."""
+def _without_empty_diagonal(finest: Observation, guess: Floats, mirror: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where counts can be: not on a diagonal whose sum is no more than noise although much is expected of it.
+
+    Trips have such a diagonal: nobody travels from a zone to itself.
+    """
     possible = np.ones(finest.values.shape, np.bool_)
-    diagonal = np.diagonal(finest.values, axis1=mirror[0], axis2=mirror[1])
-    if diagonal.sum() < 3.0 * finest.sigma * math.sqrt(diagonal.size):
-        index: list[NDArray[np.int64] | slice] = [slice(None)] * finest.values.ndim
-        index[mirror[0]] = index[mirror[1]] = np.arange(finest.values.shape[mirror[0]])
-        possible[tuple(index)] = False
+    seen, expected = (float(np.diagonal(table, axis1=mirror[0], axis2=mirror[1]).sum()) for table in (finest.values, guess))
+    place = np.indices(possible.shape, sparse=True)
+    diagonal: NDArray[np.bool_] = np.broadcast_to(place[mirror[0]] == place[mirror[1]], possible.shape)
+    noise = finest.sigma * math.sqrt(int(diagonal.sum()))
+    if seen < 3.0 * noise and expected - seen > 3.0 * noise:
+        possible[diagonal] = False
     return possible
 
 
@@ -282,9 +291,12 @@ def _least_squares(
         summed = np.zeros(base.shape)
         for each, part in zip(coarser, parts, strict=True):
             summed += base.spread(each.level, part)
-        if mirror is None:
-            return variance * summed
-        return variance * summed + covariance * np.swapaxes(summed, *mirror)
+        moved = variance * summed
+        if mirror is not None:
+            moved += covariance * np.swapaxes(summed, *mirror)
+        for each in coarser:
+            moved += BLOCK_ERROR**2 * mean * base.spread(each.level, base.coarsen(each.level, mean * summed))
+        return moved
 
     def apply(parts: Sequence[Floats]) -> list[Floats]:
         cells = spread(parts)
@@ -293,7 +305,7 @@ def _least_squares(
     def dot(a: Sequence[Floats], b: Sequence[Floats]) -> float:
         return float(sum((x * y).sum() for x, y in zip(a, b, strict=True)))
 
-    scale = [base.coarsen(e.level, variance) + e.sigma**2 for e in coarser]
+    scale = [base.coarsen(e.level, variance) + e.sigma**2 + (BLOCK_ERROR * base.coarsen(e.level, mean)) ** 2 for e in coarser]
     left = [e.values - base.coarsen(e.level, mean) for e in coarser]
     found = [np.zeros_like(part) for part in left]
     step = [part / by for part, by in zip(left, scale, strict=True)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -35,7 +35,12 @@ dp.enable_features("contrib")
 
 def noise_versions() -> dict[str, str]:
     """The noise library and its version, for a Release's provenance."""
-    return {"opendp": version("opendp")}
+    return {"opendp": _opendp_version()}
+
+
+@cache
+def _opendp_version() -> str:
+    return version("opendp")
 
 
 @lru_cache(maxsize=64)

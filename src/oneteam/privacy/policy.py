@@ -267,7 +267,8 @@ def _table(query: Query, agreement: Agreement, measure: AgreedMeasure, days: int
     """Rules on dimensions, levels and cells; those after a broken one on dimensions cannot be asked."""
     if len(set(query.levels)) != len(query.levels):
         yield "levels.repeated"
-    if not query.dimensions or query.dimensions != tuple(name for name in measure.dimensions if name in query.dimensions):
+    kept = tuple(name for name in measure.dimensions if name in query.dimensions)
+    if not kept or query.dimensions != kept or len(set(kept)) != len(kept):
         yield "dimensions"
         return
     levels = [_agreed_level(query, measure, text) for text in query.levels]

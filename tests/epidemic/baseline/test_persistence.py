@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.epidemic.flusight import FLUSIGHT, needs_flusight, target_rows
 
 from oneteam.epidemic.baseline.persistence import persistence_forecasts, persistence_quantiles
 from oneteam.epidemic.hub.forecasts import QuantileForecasts
@@ -15,7 +16,6 @@ from oneteam.epidemic.hub.levels import LEVELS
 from oneteam.epidemic.hub.target_data import parse_target_data
 from oneteam.epidemic.scoring.tasks import align, relative_wis
 from oneteam.epidemic.service.files import read_forecasts, read_target_data
-from tests.epidemic.flusight import FLUSIGHT, needs_flusight, target_rows
 
 MEDIAN = LEVELS.index(0.5)
 

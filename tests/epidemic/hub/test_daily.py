@@ -39,7 +39,7 @@ def test_a_negative_correction_is_taken_off_the_days_before():
     series = parse_daily(long({"11": [5, 4, 3, -6, 2]}), "x")
     assert series.values.ravel().tolist() == [5.0, 1.0, 0.0, 0.0, 2.0]
     assert "took 6 cases" in kinds(series)["negative_correction"]
-    with pytest.raises(UnknownValueError, match="2020-03-03.* takes back 2 more"):
+    with pytest.raises(UnknownValueError, match=r"2020-03-03.* takes back 2 more"):
         parse_daily(long({"11": [3, -5]}), "x")
 
 
@@ -102,7 +102,11 @@ def test_all_zero_series_and_the_border_are_reported():
             UnknownValueError,
             "7 days apart",
         ),
-        (pa.table({"date": ["0202-03-01", "2020-03-02"], "location": ["11"] * 2, "cases": ["1"] * 2}), UnknownValueError, "must be daily|mistyped"),
+        (
+            pa.table({"date": ["0202-03-01", "2020-03-02"], "location": ["11"] * 2, "cases": ["1"] * 2}),
+            UnknownValueError,
+            "must be daily|mistyped",
+        ),
     ],
 )
 def test_bad_files_are_refused(table, error, says):

@@ -7,13 +7,13 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.epidemic.flusight import FIRST, forecasts, target_rows
 
 from oneteam.core.errors import DuplicateCodeError, MissingColumnError, NothingFoundError, UnknownValueError, WrongTypeError
 from oneteam.epidemic.hub.forecasts import FORECAST_SCHEMA, check_forecasts, forecast_table, parse_forecasts
 from oneteam.epidemic.hub.levels import LEVELS, level_index
 from oneteam.epidemic.hub.locations import locations_table, parse_locations
 from oneteam.epidemic.hub.target_data import parse_target_data, target_table
-from tests.epidemic.flusight import FIRST, forecasts, target_rows
 
 WEEK = timedelta(days=7)
 
@@ -23,17 +23,17 @@ def with_vintages() -> pa.Table:
     for vintage in range(3):
         reference = FIRST + (vintage + 2) * WEEK
         newest = vintage + (1 if vintage < 2 else 0)  # the third vintage is two weeks behind
-        for week in range(newest + 1):
-            rows.append(
-                {
-                    "as_of": reference - timedelta(days=3),
-                    "reference_date": reference,
-                    "target_end_date": FIRST + week * WEEK,
-                    "location": "01",
-                    "target": "t",
-                    "observation": 10.0 * week + vintage,
-                }
-            )
+        rows += [
+            {
+                "as_of": reference - timedelta(days=3),
+                "reference_date": reference,
+                "target_end_date": FIRST + week * WEEK,
+                "location": "01",
+                "target": "t",
+                "observation": 10.0 * week + vintage,
+            }
+            for week in range(newest + 1)
+        ]
     return pa.Table.from_pylist(rows)
 
 
@@ -122,7 +122,7 @@ def test_locations_read_back_and_refuse_nonsense():
     places = parse_locations(pa.table({"location": ["01", "02"], "location_name": ["A", "B"], "population": ["10", ""]}), "x")
     assert np.isnan(places.population_of("02"))
     assert parse_locations(locations_table(places), "y").names == ("A", "B")
-    with pytest.raises(UnknownValueError, match="1 of 2 .* 03"):
+    with pytest.raises(UnknownValueError, match=r"1 of 2 .* 03"):
         places.need(["01", "03"])
     with pytest.raises(DuplicateCodeError, match="'01'"):
         parse_locations(pa.table({"location": ["01", "01"]}), "x")

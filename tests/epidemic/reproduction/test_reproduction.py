@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from tests.epidemic.flusight import KOREA, needs_korea
 
 from oneteam.core.errors import UnknownValueError
 from oneteam.epidemic.reproduction.burden import SEVERITY, band_of, expected_burden
@@ -14,7 +15,6 @@ from oneteam.epidemic.reproduction.cori import estimate_rt, infectivity
 from oneteam.epidemic.reproduction.growth import estimate_growth, project_cases
 from oneteam.epidemic.reproduction.risk import cap_certainty, cap_severity, risk_level
 from oneteam.epidemic.reproduction.serial_interval import SERIAL_INTERVALS, SerialInterval
-from tests.epidemic.flusight import KOREA, needs_korea
 
 WEIGHTS = SERIAL_INTERVALS["covid19-wild"].weights()
 

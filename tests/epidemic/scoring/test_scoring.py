@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from tests.epidemic.flusight import FIRST, forecasts, target_rows
 
 from oneteam.core.errors import MissingTaskError, NothingFoundError, UnknownValueError
 from oneteam.epidemic.hub.levels import LEVELS
@@ -16,7 +17,6 @@ from oneteam.epidemic.scoring.rate_change import CATEGORIES, LIMITS_2023_24, LIM
 from oneteam.epidemic.scoring.summary import broken_down, overall, pairwise, pit_histogram
 from oneteam.epidemic.scoring.tasks import align
 from oneteam.stats.scoring import weighted_interval_score
-from tests.epidemic.flusight import FIRST, forecasts, target_rows
 
 WEEK = timedelta(days=7)
 TRUTH = parse_target_data(target_rows({"01": [10, 20, 40, 80, 60], "02": [5, 5, 5, 5, 5]}), "x").final()
@@ -62,9 +62,9 @@ def test_weeks_without_an_outcome_are_counted_not_scored():
     later = [(FIRST + 4 * WEEK, h, "01") for h in (0, 1)]
     found = align({"m": forecasts(later, [1.0, 1.0])}, TRUTH, ("base", forecasts(later, [1.0, 1.0])))
     assert (found.unobserved, overall(found)[0].tasks) == (1, 1)
+    elsewhere = forecasts([(FIRST, 0, "99")], [1.0])
     with pytest.raises(NothingFoundError, match="no task has a known outcome"):
-        elsewhere = [(FIRST, 0, "99")]
-        align({"m": forecasts(elsewhere, [1.0])}, TRUTH, ("base", forecasts(elsewhere, [1.0])))
+        align({"m": elsewhere}, TRUTH, ("base", elsewhere))
 
 
 def test_without_a_baseline_models_meet_on_common_tasks():

@@ -42,7 +42,7 @@ def importation_chart(
     if np.isfinite(observed).any():
         total.plot(weeks, observed, "o", color=INK, ms=3.5, label="found")
         total.set_ylim(0, 3.0 * max(1.0, float(np.nanmax(observed))))
-    locator = AutoDateLocator(maxticks=6)
+    locator = AutoDateLocator()
     total.xaxis.set_major_locator(locator)
     total.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     caption(total, "Cases a week")

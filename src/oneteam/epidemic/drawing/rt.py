@@ -41,7 +41,7 @@ def rt_chart(series: DailySeries, posterior: RtPosterior, serial: SerialInterval
         panel.plot(days, middle[:, place], color=BAND, lw=1.4)
         panel.axhline(1.0, color=SERIES[1], lw=0.8, ls="--")
         panel.set_ylim(0, top)
-        locator = AutoDateLocator(maxticks=5)
+        locator = AutoDateLocator()
         panel.xaxis.set_major_locator(locator)
         panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         panel.tick_params(colors=MUTED)

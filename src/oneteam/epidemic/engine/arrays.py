@@ -1,8 +1,9 @@
-"""What the compiled loops read and write, as named tuples of arrays. Shapes by these letters:
+"""What the compiled loops read and write, as named tuples of arrays.
 
-Z zones, A ages, C compartments, T days, G groups (a compartment that people leave), B branches (a way out), E epochs of the model (a variant
-has taken over, or half of it), R contact regimes, M mobility regimes, V vaccination regimes, K infectious compartments, Q recorded flows, S
-recorded stocks, N commuting edges, L lanes.
+The letters of shapes:
+Z zones, A ages, C compartments, T days, G groups (a compartment that people leave), B branches (a way out), E epochs of the model (a
+variant has taken over, or half of it), R contact regimes, M mobility regimes, V vaccination regimes, K infectious compartments, Q recorded
+flows, S recorded stocks, N commuting edges, L lanes.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ VACCINATION: Final = 2
 class ModelArrays(NamedTuple):
     """A compartment model, ready for the loops.
 
-    In a group the branches stand in the order infection, vaccination, constant; ``share`` of a constant branch is its part of what the branches
-    before it in the group have left.
+    In a group the branches stand in the order infection, vaccination, constant; ``share`` of a constant branch is its part of what the
+    branches before it in the group have left.
     """
 
     group_source: Ints  # (G,)

@@ -33,8 +33,8 @@ class Pruned:
 def commuting_of(trips: Floats, population: Floats, *, dropped_share: float = 0.01) -> Pruned:
     """Shares of residents by where they spend the day.
 
-    Whoever commutes makes one trip there and one back, so half of the trips between two zones are of each zone's residents. The smallest flows
-    of a zone, together at most ``dropped_share`` of its trips, are left out: they are most of the edges.
+    Whoever commutes makes one trip there and one back, so half of the trips between two zones are of each zone's residents. The smallest
+    flows of a zone, together at most ``dropped_share`` of its trips, are left out: they are most of the edges.
 
     Args:
         trips: per day, from row to column, (Z, Z); the diagonal is not read.

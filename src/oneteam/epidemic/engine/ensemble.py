@@ -62,7 +62,9 @@ def initial_state(model: CompiledModel, population: npt.NDArray[np.int64], infec
     """
     if (infected > population).any() or (infected < 0).any():
         z, a = (int(i) for i in np.argwhere((infected > population) | (infected < 0))[0])
-        raise UnknownValueError(f"zone {z}, age {model.ages.labels[a]}: {infected[z, a]} infected at the start among {population[z, a]} residents")
+        raise UnknownValueError(
+            f"zone {z}, age {model.ages.labels[a]}: {infected[z, a]} infected at the start among {population[z, a]} residents"
+        )
     if population.max() >= 2**31:
         raise UnknownValueError("a zone has more than 2,147,483,647 residents of one age group", hint="Divide it into several zones.")
     names = [c.name for c in model.document.compartments]

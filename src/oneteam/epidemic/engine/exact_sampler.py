@@ -1,7 +1,7 @@
 """Binomial draws, 16 lanes at a time: the exact sampler, in double precision.
 
-Lanes that expect less than `SWITCH` sum the probabilities from zero; the others reject from a transformed distribution (BTRS). "Exact" means:
-from the binomial distribution up to the rounding of doubles and uniform numbers of 53 bits.
+Lanes that expect less than `SWITCH` sum the probabilities from zero; the others reject from a transformed distribution (BTRS). "Exact"
+means: from the binomial distribution up to the rounding of doubles and uniform numbers of 53 bits.
 
 Source: W. Hörmann, "The generation of binomial random variates", J. Statist. Comput. Simul. 46, 1993, algorithm BTRS.
 """
@@ -40,6 +40,7 @@ _U = np.uint32
 _SECOND = _U(0x5BD1E995)
 _TRY = _U(0xC2B2AE35)
 _TO_UNIT = 2.0**-53
+_FAR, _NEVER = np.float64(600.0), np.float64(-1.0)
 _HIGH_UNIT = 2.0**-32
 _LOG2E = 1.0 / math.log(2.0)
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -50,7 +51,7 @@ def unit53(counter: np.uint32, k0: np.uint32, k1: np.uint32) -> np.float64:
     """A uniform number in (0, 1) of 53 bits: two hashes of a counter."""
     high = bits(counter, k0, k1)
     low = bits(counter, k1, np.uint32(k0 ^ _SECOND))
-    return np.float64(high) * _HIGH_UNIT + (np.float64(_I(low >> _U(11))) + 0.5) * _TO_UNIT
+    return np.float64(high) * _HIGH_UNIT + np.float64(_I(low >> _U(11)) + 0.5) * _TO_UNIT
 
 
 @within_lane
@@ -72,7 +73,7 @@ def probability(hazard: np.float64) -> np.float64:
     p = 1 / 40320 - hazard * (1 / 362880 - hazard * (1 / 3628800 - hazard * (1 / 39916800 - hazard * (1 / 479001600))))
     p = 1 / 120 - hazard * (1 / 720 - hazard * (1 / 5040 - hazard * p))
     p = hazard * (1.0 - hazard * (0.5 - hazard * (1 / 6 - hazard * (1 / 24 - hazard * p))))
-    return p if hazard < 0.25 else 1.0 - exp_neg(-min(hazard, 700.0))
+    return p if hazard < 0.25 else 1.0 - exp_neg(-min(hazard, _FAR))
 
 
 @lane_loop
@@ -149,7 +150,18 @@ def by_summing(n: Counts, at: int, w: Doubles) -> None:
 
 @row_loop
 def draw(
-    n: Counts, at: int, p: Doubles, h: Doubles, by: int, flip: bool, counter: np.uint32, k0: Keys, k1: Keys, w: Doubles, out: Counts, to: int
+    n: Counts,
+    at: int,
+    p: Doubles,
+    h: Doubles,
+    by: int,
+    flip: bool,
+    counter: np.uint32,
+    k0: Keys,
+    k1: Keys,
+    w: Doubles,
+    out: Counts,
+    to: int,
 ) -> bool:
     """Draw for each lane how many of ``n[at + lane]`` move, into ``out[to + lane]``; arguments as in the fast sampler, in doubles."""
     at &= NOT_NEGATIVE
@@ -187,8 +199,8 @@ def _start_sum(n: Counts, at: int, p: Doubles, h: Doubles, by: int, counter: np.
         count = np.float64(n[at + lane])
         u = unit53(counter, k0[lane], k1[lane])
         # Lanes that expect many are not summed: nothing is above this bound.
-        u = -1.0 if count * p[by + lane] >= SWITCH else u
-        first = exp_neg(-min(count * h[by + lane], 600.0))
+        u = _NEVER if count * p[by + lane] >= SWITCH else u
+        first = exp_neg(-min(count * h[by + lane], _FAR))
         w[_U_ROW + lane] = u
         w[_TERM + lane] = first
         w[_BELOW + lane] = first
@@ -251,9 +263,7 @@ def draw_ages(
 
 
 @lane_loop
-def hazards(
-    source: Reals, times: Reals, first_times: int, plus: Reals, first_plus: int, ages: int, p: Doubles, h: Doubles
-) -> int:
+def hazards(source: Reals, times: Reals, first_times: int, plus: Reals, first_plus: int, ages: int, p: Doubles, h: Doubles) -> int:
     """Fill hazards ``times[age] * source + plus[age]`` and their probabilities; returns how often moving is the likelier."""
     likely = 0
     for a in range(ages):

@@ -1,12 +1,12 @@
 """Binomial draws, 16 lanes at a time: the fast sampler.
 
-A draw is the binomial quantile of one uniform number. Lanes that expect less than `SWITCH` find it by summing the probabilities from zero, in
-single precision; the others by Cornish and Fisher's expansion to the third order, with Sheppard's corrections for the lattice. Being a
+A draw is the binomial quantile of one uniform number. Lanes that expect less than `SWITCH` find it by summing the probabilities from zero,
+in single precision; the others by Cornish and Fisher's expansion to the third order, with Sheppard's corrections for the lattice. Being a
 quantile, a draw rises with its uniform number and with its probability: two scenarios that share their numbers differ only by what the
 scenario changes.
 
-The error is that of the two formulas and of a uniform number of 32 bits; ``tests/epidemic/engine/test_samplers.py`` measures it over the whole
-range of counts and probabilities: the total variation distance from the binomial is below 1e-3 everywhere.
+The error is that of the two formulas and of a uniform number of 32 bits; ``tests/epidemic/engine/test_samplers.py`` measures it over the
+whole range of counts and probabilities: the total variation distance from the binomial is below 1e-3 everywhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, bits, exp_neg, lane_loop, normal_quantile, probability, row_loop, unit, within_lane
+from oneteam.epidemic.engine.lanes import (
+    LANES,
+    NOT_NEGATIVE,
+    bits,
+    lane_loop,
+    normal_quantile,
+    probability,
+    row_loop,
+    unit,
+    within_lane,
+)
 
 Counts = npt.NDArray[np.int32]
 Reals = npt.NDArray[np.float32]
@@ -48,8 +58,8 @@ _ALL = np.uint32(0xFFFFFFFF)
 def expansion(n: np.float32, p: np.float32, x: np.uint32) -> np.float32:
     """Binomial quantile by the expansion, as a whole number.
 
-    k = n p + s z + c3 (z² - 1)/6 + (z/s) (c4 (z² - 3)/24 - c3² (2z² - 5)/36), rounded, with c3 = n p q (q - p)/s², c4 = (n p q (1 - 6 p q) +
-    1/120)/s² and s² = n p q - 1/12, because rounding a smooth number adds 1/12 to its variance.
+    k = n p + s z + c3 (z² - 1)/6 + (z/s) (c4 (z² - 3)/24 - c3² (2z² - 5)/36), rounded; with c3 = n p q (q - p)/s²,
+    c4 = (n p q (1 - 6 p q) + 1/120)/s² and s² = n p q - 1/12, because rounding a smooth number adds 1/12 to its variance.
 
     Source: E. A. Cornish and R. A. Fisher, "Moments and cumulants in the specification of distributions", Rev. Int. Stat. Inst. 5, 1938.
     """
@@ -78,22 +88,26 @@ def by_summing(n: Counts, at: int, w: Reals) -> None:
             u = w[_U_ROW + lane]
             term = w[_TERM + lane]
             beyond = w[_BEYOND + lane]
-            k = w[_K + lane]
             odds = w[_ODDS + lane]
             top = _F(n[at + lane]) - i
-            k += _ONE if u < beyond else _ZERO
-            term *= odds * top * (_ONE / (i + _ONE))
+            k = w[_K + lane]
+            ratio = odds * top * (_ONE / (i + _ONE))
+            term *= ratio
+            # Rounding leaves a rest of `beyond` where nothing is left; past the mode the tail is at most twice its first term.
+            k += _ONE if u < min(beyond, _TWO * term if ratio < _HALF else _TWO) else _ZERO
             beyond -= term
-            k += _ONE if u < beyond else _ZERO
-            term *= odds * (top - _ONE) * (_ONE / (i + _TWO))
+            ratio = odds * (top - _ONE) * (_ONE / (i + _TWO))
+            term *= ratio
+            k += _ONE if u < min(beyond, _TWO * term if ratio < _HALF else _TWO) else _ZERO
             beyond -= term
-            k += _ONE if u < beyond else _ZERO
-            term *= odds * (top - _TWO) * (_ONE / (i + _F(3.0)))
+            ratio = odds * (top - _TWO) * (_ONE / (i + _F(3.0)))
+            term *= ratio
+            k += _ONE if u < min(beyond, _TWO * term if ratio < _HALF else _TWO) else _ZERO
             beyond -= term
+            left += _I(1) if u < min(beyond, _TWO * term if ratio < _HALF else _TWO) else _I(0)
             w[_TERM + lane] = term
             w[_BEYOND + lane] = beyond
             w[_K + lane] = k
-            left += _I(1) if u < beyond else _I(0)
         i += _F(3.0)
         if left == 0:
             break
@@ -148,7 +162,7 @@ def draw(
         for lane in range(LANES):
             k = min(_I(w[_K + lane]), n[at + lane])
             out[to + lane] = n[at + lane] - k if flip else k
-        return some > 0 or flip
+        return bool(some > 0) or flip
     for lane in range(LANES):
         count = n[at + lane]
         x = np.uint32(bits(counter, k0[lane], k1[lane]) ^ turn)
@@ -161,7 +175,7 @@ def draw(
 @row_loop
 def _start_sum(
     n: Counts, at: int, p: Reals, h: Reals, by: int, turn: np.uint32, counter: np.uint32, k0: Keys, k1: Keys, w: Reals
-) -> int:
+) -> np.int32:
     """Fill the workspace for `by_summing`; returns in how many lanes the count is above zero."""
     at &= NOT_NEGATIVE
     by &= NOT_NEGATIVE
@@ -211,9 +225,7 @@ def draw_ages(
 
 
 @lane_loop
-def hazards(
-    source: Reals, times: Reals, first_times: int, plus: Reals, first_plus: int, ages: int, p: Reals, h: Reals
-) -> int:
+def hazards(source: Reals, times: Reals, first_times: int, plus: Reals, first_plus: int, ages: int, p: Reals, h: Reals) -> np.int32:
     """Fill hazards ``times[age] * source + plus[age]`` and their probabilities; returns how often moving is the likelier."""
     likely = _I(0)
     for a in range(ages):
@@ -222,7 +234,7 @@ def hazards(
 
 
 @row_loop
-def _hazard_row(source: Reals, at: int, times: np.float32, plus: np.float32, p: Reals, h: Reals) -> int:
+def _hazard_row(source: Reals, at: int, times: np.float32, plus: np.float32, p: Reals, h: Reals) -> np.int32:
     at &= NOT_NEGATIVE
     likely = _I(0)
     for lane in range(LANES):

@@ -1,14 +1,14 @@
 """The force of infection: who meets whom, by day and at home.
 
 By day people are where they work or study, in the evening at home. With x the effective number of infectious residents, w the share of
-residents of i who spend the day in j, T_a how far age a takes part in commuting, and n the people present:
+residents of i who spend the day in j, T_a how far age a takes part in commuting, n the people present, beta transmission per contact:
 
     present infectious     X_jb = (1 - T_b away_j) x_jb + T_b sum_i w_ij x_ib
     hazard by day in j     D_ja = beta_j sum_b C_out[a, b] X_jb / n_jb
     hazard of residents    h_ia = (1 - T_a away_i) D_ia + T_a sum_j w_ij D_ja + beta_i sum_b C_home[a, b] x_ib / N_ib
 
-Source: the commuting form of the metapopulation model, L. Sattenspiel and K. Dietz, Math. Biosci. 128, 1995; D. Balcan et al., J. Comput. Sci.
-1, 2010.
+Source: the commuting form of the metapopulation model, L. Sattenspiel and K. Dietz, Math. Biosci. 128, 1995; D. Balcan et al., J. Comput.
+Sci. 1, 2010.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def count_infectious(day: int, m: ModelArrays, p: PlanArrays, s: Scratch) -> boo
     epoch = p.epoch[day]
     anywhere = False
     for z in range(zones):
-        found = 0
+        found = np.int32(0)
         for a in range(ages):
             to = (z * ages + a) * LANES
             for k in range(len(m.infectious)):
@@ -53,7 +53,8 @@ def count_infectious(day: int, m: ModelArrays, p: PlanArrays, s: Scratch) -> boo
                     weigh_more(s.infectious, to, s.state, at, weight)
             found += count_above_zero(s.infectious, to)
         s.active[z] = 1 if found > 0 else 0
-        anywhere = anywhere or found > 0
+        if found > 0:
+            anywhere = True
     return anywhere
 
 

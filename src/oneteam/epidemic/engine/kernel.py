@@ -1,10 +1,10 @@
 """One block of 16 members through time: the chain-binomial step.
 
-On each day every way out of a compartment has a hazard; with h their sum, Binomial(n, 1 - exp(-h)) people leave, and are shared among the ways by
-binomials in turn. All of it is drawn from the counts at the start of the day.
+On each day every way out of a compartment has a hazard; with h their sum, Binomial(n, 1 - exp(-h)) people leave, and are shared among the
+ways by binomials in turn. All of it is drawn from the counts at the start of the day.
 
-Source: N. T. J. Bailey, The Mathematical Theory of Infectious Diseases, 2nd ed., 1975, chapter 14; C. Bretó et al., Ann. Appl. Stat. 3, 2009,
-for the Euler-multinomial step.
+Source: N. T. J. Bailey, The Mathematical Theory of Infectious Diseases, 2nd ed., 1975, chapter 14; C. Bretó et al., Ann. Appl. Stat. 3,
+2009, for the Euler-multinomial step.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from oneteam.epidemic.engine import exact_sampler, fast_sampler
-from oneteam.epidemic.engine.arrays import INFECTION, VACCINATION, Bytes, Doubles, Floats, Ints, ModelArrays, Output, PlanArrays, Scratch
+from oneteam.epidemic.engine.arrays import INFECTION, VACCINATION, Bytes, Ints, ModelArrays, Output, PlanArrays, Scratch
 from oneteam.epidemic.engine.force import count_infectious, press_by_day, press_on_residents
 from oneteam.epidemic.engine.lane_ops import add, add_long, copy_long, subtract_long
-from oneteam.epidemic.engine.lanes import LANES, NOT_NEGATIVE, day_keys, lane_loop
+from oneteam.epidemic.engine.lanes import LANES, day_keys, lane_loop
 
 _F = np.float32
 _draw_fast, _draw_exact = fast_sampler.draw_ages, exact_sampler.draw_ages
@@ -145,9 +145,13 @@ def _share(exact: bool, day: int, z: int, g: int, pressed: bool, m: ModelArrays,
                 s.plus[a] = _infection_like(np.float64(vaccination), m.hazard[epoch, g, a])
             found = draw_varied(exact, s.rest, 0, ages, counter, slots, s, s.moved, to)
         elif exact:
-            found = _draw_exact(s.rest, 0, m.share_p64, m.share_h64, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w64, s.moved, to)
+            found = _draw_exact(
+                s.rest, 0, m.share_p64, m.share_h64, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w64, s.moved, to
+            )
         else:
-            found = _draw_fast(s.rest, 0, m.share_p32, m.share_h32, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w32, s.moved, to)
+            found = _draw_fast(
+                s.rest, 0, m.share_p32, m.share_h32, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w32, s.moved, to
+            )
         if found > 0:
             s.has_moved[b] = 1
             subtract_long(s.rest, 0, s.moved, to, length)
@@ -244,6 +248,18 @@ def run_block(
             for g in range(len(m.group_source)):
                 leave(exact, day, z, g, pressed, m, p, s)
             settle(
-                day, z, ages, p.area[z], m.group_source, m.group_branch, m.branch_target, m.flow, compartments, s.state, s.moved, s.has_moved, o
+                day,
+                z,
+                ages,
+                p.area[z],
+                m.group_source,
+                m.group_branch,
+                m.branch_target,
+                m.flow,
+                compartments,
+                s.state,
+                s.moved,
+                s.has_moved,
+                o,
             )
         count_stocks(day, m, p, s, o)

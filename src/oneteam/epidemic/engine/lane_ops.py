@@ -1,7 +1,7 @@
-"""What is done to all lanes of a row at once. Each is a function of its own because only there the compiler sees that indices are not negative,
-without which it leaves the loop scalar.
+"""What is done to all lanes of a row at once.
 
-A row is `LANES` neighbouring numbers of a flat array; it is given by the place of its first.
+Each is a function of its own because only there the compiler sees that indices are not negative, without which it leaves the loop scalar. A
+row is `LANES` neighbouring numbers of a flat array; it is given by the place of its first.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def weigh_more(out: Floats, to: int, people: Ints, at: int, weight: _F) -> None:
 
 
 @row_loop
-def count_above_zero(row: Floats, at: int) -> int:
+def count_above_zero(row: Floats, at: int) -> np.int32:
     """In how many lanes the row is above zero."""
     at &= NOT_NEGATIVE
     found = np.int32(0)

@@ -1,7 +1,7 @@
 """The numbers of one lane: keyed random bits, exp and log, the normal quantile. All without branches, so that 16 lanes run side by side.
 
-A lane is one member of an ensemble. Its random bits are a hash of two 32-bit keys (seed, member, day) and of a counter (zone, age, transition):
-a number depends on what it is for, so nothing that another scenario, another thread or another lane does can shift it.
+A lane is one member of an ensemble. Its random bits are a hash of two 32-bit keys (seed, member, day) and of a counter (zone, age,
+transition): a number depends on what it is for, so nothing that another scenario, another thread or another lane does can shift it.
 
 The hash is two rounds of multiply and xor-shift with the constants that C. Wellons found by search to have the least bias among 32-bit
 mixers ("hash-prospector", 2018, public domain), the second key entering between the rounds.
@@ -151,5 +151,5 @@ def normal_quantile(x: np.uint32) -> np.float32:
     g = _G4 + s * (_G5 + s * g)
     g = _G2 + s * (_G3 + s * g)
     g = _G0 + s * (_G1 + s * g)
-    z = (_ONE - _TWO * v) * g
+    z = _F((_ONE - _TWO * v) * g)
     return z if x > mirrored else -z

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from oneteam.core.errors import UnknownValueError
 from oneteam.epidemic.engine.plan import Course, World
@@ -30,13 +30,13 @@ class Calendar(Document):
     """The ordinary course of weeks and years.
 
     Args:
-        weekend: factor on contacts by setting on Saturdays, Sundays and holidays. Nobody is at school; work at a quarter is assumed.
+        weekend: factor on contacts by setting on Saturdays, Sundays and holidays. The defaults are assumed.
         holidays: days like Sundays.
         school_terms: when schools are open; always, where none is given.
         commuting_weekend: factor on commuting on such days.
     """
 
-    weekend: dict[str, NotNegative] = {"school": 0.0, "work": 0.5, "community": 1.1, "home": 1.1}
+    weekend: dict[str, NotNegative] = Field(default={"school": 0.0, "work": 0.5, "community": 1.1, "home": 1.1})
     holidays: tuple[date, ...] = ()
     school_terms: tuple[Period, ...] = ()
     commuting_weekend: NotNegative = 0.6
@@ -111,14 +111,13 @@ class Border(Measure):
 
 
 class Vaccinate(Measure):
-    """A campaign: so many doses a day for all of the zones and ages together, spread over who can still be vaccinated."""
+    """A campaign: so many doses a day for all of the zones and ages together, spread over their residents.
+
+    A dose to somebody who is infected, recovered or vaccinated already has no effect: the fewer are susceptible, the fewer doses count.
+    """
 
     kind: Literal["vaccination"]
     doses_per_day: NotNegative
-
-    @model_validator(mode="after")
-    def _has_doses(self) -> Vaccinate:
-        return self
 
 
 AnyMeasure = Annotated[
@@ -170,14 +169,14 @@ def apply_measures(course: Course, world: World, measures: Sequence[AnyMeasure])
     return changed
 
 
-def _apply(course: Course, world: World, measure: AnyMeasure, days: slice, zones: Mask, ages: Mask, where: str) -> None:
+def _apply(course: Course, world: World, measure: AnyMeasure, days: slice, zones: Mask, ages: Mask, where: str) -> None:  # noqa: C901 - one case for each kind of measure
     who = np.outer(zones, ages)
     match measure:
         case ContactCut():
             _cut(course, measure.setting, days, who, 1 - measure.reduction, where)
         case SchoolClosing():
             _cut(course, "school", days, who, 1 - measure.share, where)
-            pupils = who & ((np.array(world.ages.from_age) < 20) & (np.array(world.ages.from_age) >= 0))[None]
+            pupils = who & (np.array(world.ages.from_age) < 20)[None]
             _cut(course, "home", days, pupils, 1 + measure.home_increase * measure.share, where)
         case WorkFromHome():
             _cut(course, "work", days, who, 1 - measure.share, where)
@@ -209,8 +208,8 @@ def _cut(course: Course, setting: str, days: slice, who: Mask, factor: float, wh
 def _days(course: Course, first: date, last: date | None, where: str) -> slice:
     end = course.day(course.days - 1)
     until = end if last is None else last
-    if until < first:
-        raise UnknownValueError(f"{where}: ends on {until}, before it begins on {first}")
+    if last is not None and last < first:
+        raise UnknownValueError(f"{where}: ends on {last}, before it begins on {first}")
     if first > end or until < course.first_day:
         raise UnknownValueError(f"{where}: lies outside the simulation, {course.first_day} to {end}")
     return slice(max(0, (first - course.first_day) // timedelta(days=1)), (min(until, end) - course.first_day) // timedelta(days=1) + 1)
@@ -230,7 +229,9 @@ def zones_of(world: World, codes: Sequence[str], where: str) -> Mask:
         if not mine.any():
             mine = np.array([zone.startswith(code) for zone in world.zones])
         if not mine.any():
-            raise UnknownValueError(f"{where}: no zone has the code {code!r} or begins with it", hint=f"A code looks like {world.zones[0]!r}.")
+            raise UnknownValueError(
+                f"{where}: no zone has the code {code!r} or begins with it", hint=f"A code looks like {world.zones[0]!r}."
+            )
         found |= mine
     return found
 

@@ -142,7 +142,9 @@ def transmission_of(world: World, model: CompiledModel, reproduction_number: flo
     return reproduction_number / radius
 
 
-def prepare(world: World, course: Course, model: CompiledModel, transmission: float, area: npt.NDArray[np.int32] | None = None) -> PlanArrays:
+def prepare(
+    world: World, course: Course, model: CompiledModel, transmission: float, area: npt.NDArray[np.int32] | None = None
+) -> PlanArrays:
     """Bring a world and a course to the loops' form: what repeats from day to day stands once.
 
     Args:
@@ -204,9 +206,7 @@ def _one_over(people: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     return np.divide(1.0, people, out=np.zeros_like(people), where=people > 1e-9).astype(np.float32)
 
 
-def _contact_regimes(
-    world: World, course: Course
-) -> tuple[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]], npt.NDArray[np.int32]]:
+def _contact_regimes(world: World, course: Course) -> tuple[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]], npt.NDArray[np.int32]]:
     """Contact matrices at home and elsewhere for every combination of factors that occurs, and which holds on each day in each zone."""
     names = list(world.contacts)
     zones, ages = world.population.shape

@@ -69,13 +69,19 @@ class BoostedModel:
     spreads: tuple[Any, ...]
     quantiles_by_step: Mapping[int, Floats]
 
+    @property
+    def steps(self) -> frozenset[int]:
+        """Weeks ahead for which it was fitted."""
+        return frozenset(self.quantiles_by_step)
+
     def quantiles(self, x: Singles, step: int) -> Floats:
         """Quantiles of the change, shape (rows, 23)."""
         seen = x[:, self.columns]
         mean = np.mean([trees.predict(seen) for trees in self.means], axis=0)
         spread = np.mean([trees.predict(seen) for trees in self.spreads], axis=0)
         relative = mean[:, None] + spread[:, None] * self.quantiles_by_step[step]
-        return self.base.mean(x, step)[:, None] + self.base.spread(x, step)[:, None] * relative
+        found: Floats = self.base.mean(x, step)[:, None] + self.base.spread(x, step)[:, None] * relative
+        return found
 
 
 def fit_boosted(rows: Rows, base: LinearModel, seed: int, settings: BoostingSettings) -> BoostedModel:

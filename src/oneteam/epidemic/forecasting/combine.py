@@ -18,6 +18,7 @@ from oneteam.epidemic.hub.levels import LEVELS
 from oneteam.stats.scoring import weighted_interval_score
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 COLD_WEEKS: Final = 8.0
 """Scored weeks after which the past weighs as much as the start."""
@@ -39,12 +40,20 @@ class Past:
         members: quantiles by member, shape (tasks, 23) each.
         outcome: shape (tasks,).
         size: what divides a task's score, so that large places do not decide alone, shape (tasks,).
+        horizon: shape (tasks,).
     """
 
     age_weeks: float
     members: Mapping[str, Floats]
     outcome: Floats
     size: Floats
+    horizon: Ints
+
+    def of_horizon(self, horizon: int) -> Past:
+        """Only the tasks of one horizon."""
+        rows = self.horizon == horizon
+        members = {name: values[rows] for name, values in self.members.items()}
+        return Past(self.age_weeks, members, self.outcome[rows], self.size[rows], self.horizon[rows])
 
 
 @dataclass(frozen=True)
@@ -54,21 +63,24 @@ class Combination:
     Args:
         weights: by member, sum 1.
         stretch: factors by level about the median, shape (23,).
+        stretch_by_horizon: the same for each horizon that was scored.
         past_dates: dates that it was learned from.
     """
 
     weights: Mapping[str, float]
     stretch: Floats
+    stretch_by_horizon: Mapping[int, Floats]
     past_dates: int
 
-    def apply(self, members: Mapping[str, Floats]) -> Floats:
+    def apply(self, members: Mapping[str, Floats], horizon: Ints) -> Floats:
         """Combined quantiles, shape (tasks, 23), none below zero; a member that is absent gives its weight to the others."""
         present = {name: self.weights.get(name, 0.0) for name in members}
         total = sum(present.values())
         if total <= 0.0:
             present, total = dict.fromkeys(members, 1.0), float(len(members))
         mean = np.sum([members[name] * (weight / total) for name, weight in present.items()], axis=0)
-        return stretched(mean, self.stretch)
+        factors = np.array([self.stretch_by_horizon.get(h, self.stretch) for h in horizon.tolist()]).reshape(-1, len(LEVELS))
+        return stretched(mean, factors)
 
 
 def stretched(quantiles: Floats, factor: Floats) -> Floats:
@@ -93,10 +105,14 @@ def learn_combination(prior: Mapping[str, float], past: Sequence[Past]) -> Combi
     start = {name: weight / total for name, weight in prior.items()}
     scored = [p for p in past if len(p.outcome) and set(start) & set(p.members)]
     if not scored:
-        return Combination(start, np.ones(len(LEVELS)), 0)
+        return Combination(start, np.ones(len(LEVELS)), {}, 0)
     weights = _weights(start, scored)
-    plain = Combination(weights, np.ones(len(LEVELS)), len(scored))
-    return Combination(weights, _stretch(plain, scored), len(scored))
+    plain = Combination(weights, np.ones(len(LEVELS)), {}, len(scored))
+    pooled = _stretch(plain, scored, None)
+    horizons = np.unique(np.concatenate([p.horizon for p in scored])).tolist()
+    # Half of what a horizon says of itself: it has a fraction of the data.
+    own = {int(h): np.sqrt(pooled * _stretch(plain, scored, int(h))) for h in horizons if h >= 0}
+    return Combination(weights, pooled, own | {h: np.ones(len(LEVELS)) for h in (-3, -2, -1)}, len(scored))
 
 
 def _weights(start: Mapping[str, float], past: Sequence[Past]) -> dict[str, float]:
@@ -117,12 +133,13 @@ def _weights(start: Mapping[str, float], past: Sequence[Past]) -> dict[str, floa
     return {name: weight / total for name, weight in moved.items()}
 
 
-def _stretch(plain: Combination, past: Sequence[Past]) -> Floats:
+def _stretch(plain: Combination, every: Sequence[Past], horizon: int | None) -> Floats:
     """Factor by level: that of the three learned intervals, interpolated over the levels between."""
     ratio: list[Floats] = [np.empty(0)] * len(_PAIRS)
     mass: list[Floats] = []
+    past = every if horizon is None else [p.of_horizon(horizon) for p in every if (p.horizon == horizon).any()]
     for p in past:
-        combined = plain.apply({name: q for name, q in p.members.items() if name in plain.weights})
+        combined = plain.apply({name: q for name, q in p.members.items() if name in plain.weights}, p.horizon)
         above = p.outcome >= combined[:, _MIDDLE]
         mass.append(np.full(len(p.outcome), 0.5 ** (p.age_weeks / HALF_LIFE_WEEKS) / len(p.outcome)))
         for i, (low, _) in enumerate(_PAIRS):

@@ -45,29 +45,24 @@ class FilterSettings:
         same_week: share of pressure from the week before; the rest is from two weeks before.
         susceptible: share of people who can be infected at the start.
         ascertained: share of infections that is reported.
+        waning_weeks: mean time until an immune person can be infected again.
     """
 
     members: int = 200
-    walk: float = 0.2
-    shared: float = 0.5
-    damping: float = 0.75
-    report_cv: float = 0.12
-    outside: float = 0.03
+    walk: float = 0.35
+    shared: float = 0.75
+    damping: float = 0.6
+    report_cv: float = 0.15
+    outside: float = 0.2
     taper: float = 0.3
-    same_week: float = 0.7
-    susceptible: float = 0.85
-    ascertained: float = 0.2
+    same_week: float = 1.0
+    susceptible: float = 0.95
+    ascertained: float = 0.6
+    waning_weeks: float = 40.0
 
 
-GRID: Final = (
-    {"walk": 0.12, "report_cv": 0.08},
-    {"walk": 0.2, "report_cv": 0.08},
-    {"walk": 0.2, "report_cv": 0.16},
-    {"walk": 0.35, "report_cv": 0.12},
-    {"walk": 0.35, "report_cv": 0.25},
-    {"walk": 0.55, "report_cv": 0.2},
-)
-"""Settings among which the past decides, by how well one week told the next."""
+GRID: Final = ((0.2, 0.1), (0.35, 0.15), (0.35, 0.25))
+"""Pairs of `walk` and `report_cv` among which the past decides, by how well one week told the next."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +106,8 @@ def run_filter(counts: Floats, population: Floats, settings: FilterSettings, see
     Returns:
         State and its intervals by week.
     """
-    weeks, places = counts.shape
     share = _shares(population) if coupling is None else np.where(coupling.sum(axis=1, keepdims=True) > 0, coupling, _shares(population))
-    state = _start(counts, population, settings, seed)
+    state = _start(counts, settings, seed)
     log_score, history = _assimilate(
         np.log(counts + OFFSET),
         population,
@@ -127,17 +121,18 @@ def run_filter(counts: Floats, population: Floats, settings: FilterSettings, see
         settings.taper,
         settings.same_week,
         settings.ascertained,
+        1.0 / settings.waning_weeks,
     )
-    del weeks, places
     return FilterState(state, history[0], history[1], history[2], float(log_score), settings)
 
 
 def tuned_filter(counts: Floats, population: Floats, seed: int, coupling: Floats | None = None, members: int = 200) -> FilterState:
     """The filter with those settings of the `GRID` under which one week has told the next best so far."""
     plain = FilterSettings(members=members)
-    quick = [run_filter(counts, population, replace(plain, members=max(40, members // 3), **g), seed, coupling) for g in GRID]
-    best = max(range(len(GRID)), key=lambda i: quick[i].log_score)
-    return run_filter(counts, population, replace(plain, **GRID[best]), seed, coupling)
+    few = replace(plain, members=max(40, members // 3))
+    quick = [run_filter(counts, population, replace(few, walk=w, report_cv=cv), seed, coupling).log_score for w, cv in GRID]
+    walk, report_cv = GRID[int(np.argmax(quick))]
+    return run_filter(counts, population, replace(plain, walk=walk, report_cv=report_cv), seed, coupling)
 
 
 def filter_quantiles(found: FilterState, population: Floats, steps: int, seed: int, coupling: Floats | None = None) -> Floats:
@@ -147,25 +142,25 @@ def filter_quantiles(found: FilterState, population: Floats, steps: int, seed: i
     return quantiles.transpose(1, 0, 2)
 
 
-def filter_paths(
-    found: FilterState, population: Floats, steps: int, seed: int, coupling: Floats | None = None, draws: int = 5
-) -> Floats:
+def filter_paths(found: FilterState, population: Floats, steps: int, seed: int, coupling: Floats | None = None, draws: int = 5) -> Floats:
     """Trajectories of reports, shape (steps, places, members x draws); every member goes on several times."""
     s = found.settings
     share = _shares(population) if coupling is None else np.where(coupling.sum(axis=1, keepdims=True) > 0, coupling, _shares(population))
     state = np.repeat(found.state, draws, axis=2)
     key = np.uint64(key_of(seed, _STREAM, 3))
-    return _project(state, population, share, key, steps, s.walk, s.shared, s.damping, s.report_cv, s.outside, s.same_week, s.ascertained)
+    rates = (s.walk, s.shared, s.damping, s.report_cv, s.outside, s.same_week, s.ascertained, 1.0 / s.waning_weeks)
+    return _project(state, population, share, key, steps, *rates)
 
 
 def _shares(population: Floats) -> Floats:
     """Every place's outside pressure comes from the others by population."""
     share = np.tile(population / population.sum(), (len(population), 1))
     np.fill_diagonal(share, 0.0)
-    return share / np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
+    shares: Floats = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
+    return shares
 
 
-def _start(counts: Floats, population: Floats, settings: FilterSettings, seed: int) -> Floats:
+def _start(counts: Floats, settings: FilterSettings, seed: int) -> Floats:
     places, members = counts.shape[1], settings.members
     known = np.isfinite(counts)
     first = np.array([counts[known[:, i], i][0] if known[:, i].any() else 0.0 for i in range(places)])
@@ -180,7 +175,7 @@ def _start(counts: Floats, population: Floats, settings: FilterSettings, seed: i
 
 
 @compiled
-def _advance(state: Floats, population: Floats, share: Floats, same_week: float, outside: float, ascertained: float) -> None:
+def _advance(state: Floats, population: Floats, share: Floats, same_week: float, outside: float, ascertained: float, waning: float) -> None:
     """One week of the renewal model, in place."""
     places, members = state.shape[1], state.shape[2]
     pressure = np.empty((places, members))
@@ -200,7 +195,8 @@ def _advance(state: Floats, population: Floats, share: Floats, same_week: float,
             new = min(max(new, 0.05), 0.5 * state[2, i, m] * population[i] * ascertained + 0.05)
             state[1, i, m] = state[0, i, m]
             state[0, i, m] = new
-            state[2, i, m] = max(state[2, i, m] - new / (population[i] * ascertained), 0.02)
+            left = state[2, i, m] + waning * (1.0 - state[2, i, m]) - new / (population[i] * ascertained)
+            state[2, i, m] = max(left, 0.02)
 
 
 @compiled
@@ -216,46 +212,40 @@ def _walk(state: Floats, key: np.uint64, week: int, walk: float, shared: float) 
 
 @compiled
 def _adjust(state: Floats, place: int, report: float, report_cv: float, taper: float) -> float:
-    """Assimilate one report, in place; the log density that it had."""
+    """Assimilate one report, in place, all parts of the state being logarithms; the log density that the report had."""
     places, members = state.shape[1], state.shape[2]
-    seen = np.log(state[0, place] + OFFSET)
+    seen = np.log(np.exp(state[0, place]) + OFFSET)
     mean = seen.mean()
     variance = max(seen.var(), 1e-8)
     noise = report_cv**2 + 1.0 / (np.exp(mean) + 0.5)
     total = variance + noise
     density = -0.5 * ((report - mean) ** 2 / total + np.log(2.0 * np.pi * total))
-    after = variance * noise / total
     shift = variance / total * (report - mean)
-    shrink = np.sqrt(after / variance)
-    step = np.empty(members)
-    for m in range(members):
-        step[m] = (mean + shift + shrink * (seen[m] - mean)) - seen[m]
+    shrink = np.sqrt(noise / total)
+    seen -= mean
+    step = shift + (shrink - 1.0) * seen
     for i in range(places):
         factor = 1.0 if i == place else taper
         if factor == 0.0:
             continue
         for part in range(4):
-            # Incidences and susceptibles are adjusted on the scale of the logarithm: they stay positive.
-            average = 0.0
-            for m in range(members):
-                average += np.log(state[part, i, m] + 1e-9) if part < 3 else state[part, i, m]
-            average /= members
             together = 0.0
             for m in range(members):
-                value = np.log(state[part, i, m] + 1e-9) if part < 3 else state[part, i, m]
-                together += (value - average) * (seen[m] - mean)
-            slope = factor * together / (members * variance)
-            if slope == 0.0:
-                continue
+                together += state[part, i, m] * seen[m]
+            # The deviations of what is seen sum to zero, so the mean of the state drops out of the covariance.
+            slope = min(max(factor * together / (members * variance), -5.0), 5.0)
             for m in range(members):
-                if part < 3:
-                    state[part, i, m] *= np.exp(min(max(slope * step[m], -3.0), 3.0))
-                else:
-                    state[part, i, m] += slope * step[m]
-        for m in range(members):
-            state[2, i, m] = min(max(state[2, i, m], 0.02), 1.0)
+                state[part, i, m] += slope * step[m]
+    return float(density)
+
+
+@compiled
+def _bound(state: Floats) -> None:
+    """Keep logarithms within what the model can mean."""
+    for i in range(state.shape[1]):
+        for m in range(state.shape[2]):
+            state[2, i, m] = min(max(state[2, i, m], -3.9), 0.0)
             state[3, i, m] = min(max(state[3, i, m], -3.0), 3.0)
-    return density
 
 
 @compiled
@@ -272,6 +262,7 @@ def _assimilate(
     taper: float,
     same_week: float,
     ascertained: float,
+    waning: float,
 ) -> tuple[float, Floats]:
     weeks, places = reports.shape
     members = state.shape[2]
@@ -280,13 +271,16 @@ def _assimilate(
     for t in range(weeks):
         if t > 0:
             _walk(state, key, t, walk, shared)
-            _advance(state, population, share, same_week, outside, ascertained)
+            _advance(state, population, share, same_week, outside, ascertained, waning)
+        state[:3] = np.log(state[:3])
         for i in range(places):
             if np.isfinite(reports[t, i]):
                 density = _adjust(state, i, reports[t, i], report_cv, taper)
                 if t >= min(8, weeks // 2):
                     score += density
                     scored += 1
+        _bound(state)
+        state[:3] = np.exp(state[:3])
         for part in range(4):
             for i in range(places):
                 line = np.sort(state[part, i])
@@ -310,6 +304,7 @@ def _project(
     outside: float,
     same_week: float,
     ascertained: float,
+    waning: float,
 ) -> Floats:
     places, members = state.shape[1], state.shape[2]
     out = np.empty((steps, places, members))
@@ -321,7 +316,7 @@ def _project(
                 growth = state[3, i, m] + np.log(state[2, i, m])
                 state[3, i, m] = damping * growth - np.log(state[2, i, m])
         _walk(state, key, t, walk, shared)
-        _advance(state, population, share, same_week, outside, ascertained)
+        _advance(state, population, share, same_week, outside, ascertained, waning)
         draws = normals(noise_key, t * places * members, places * members)
         for i in range(places):
             for m in range(members):

@@ -59,6 +59,11 @@ class LinearModel:
     by_step: Mapping[int, StepFit]
     seasonal: bool
 
+    @property
+    def steps(self) -> frozenset[int]:
+        """Weeks ahead for which it was fitted."""
+        return frozenset(self.by_step)
+
     def mean(self, x: Singles, step: int) -> Floats:
         """Expected change, shape (rows,)."""
         found: Floats = _mean_terms(x, seasonal=self.seasonal) @ self.by_step[step].beta
@@ -71,7 +76,8 @@ class LinearModel:
 
     def quantiles(self, x: Singles, step: int) -> Floats:
         """Quantiles of the change, shape (rows, 23)."""
-        return self.mean(x, step)[:, None] + self.spread(x, step)[:, None] * self.by_step[step].quantiles
+        found: Floats = self.mean(x, step)[:, None] + self.spread(x, step)[:, None] * self.by_step[step].quantiles
+        return found
 
 
 def fit_linear(rows: Rows, *, seasonal: bool = True, ridge: float = RIDGE) -> LinearModel:
@@ -110,7 +116,7 @@ def _fit_step(x: Singles, change: Floats, season: Ints, weight: Floats, ridge: f
     weighted = (spread_terms * weight[:, None]).T
     gamma = np.linalg.solve(weighted @ spread_terms + np.eye(spread_terms.shape[1]), weighted @ np.log(np.abs(error) + _ERROR_FLOOR))
     relative = error / np.exp(spread_terms @ gamma)
-    return StepFit(beta / size, gamma, weighted_quantiles(relative, weight), len(change))
+    return StepFit(np.asarray(beta / size, np.float64), np.asarray(gamma, np.float64), weighted_quantiles(relative, weight), len(change))
 
 
 def weighted_quantiles(values: Floats, weight: Floats, levels: tuple[float, ...] = LEVELS) -> Floats:
@@ -121,7 +127,7 @@ def weighted_quantiles(values: Floats, weight: Floats, levels: tuple[float, ...]
     """
     order = np.argsort(values)
     mass = np.cumsum(weight[order])
-    return np.interp(np.asarray(levels), (mass - 0.5 * weight[order]) / mass[-1], values[order])
+    return np.asarray(np.interp(np.asarray(levels), (mass - 0.5 * weight[order]) / mass[-1], values[order]), np.float64)
 
 
 def _clipped(x: Singles, name: str, limit: float) -> Floats:

@@ -16,6 +16,7 @@ from oneteam.epidemic.baseline.persistence import MODEL as BASELINE
 from oneteam.epidemic.baseline.persistence import persistence_forecasts
 from oneteam.epidemic.forecasting.boosted import BoostedModel, BoostingSettings, fit_boosted
 from oneteam.epidemic.forecasting.features import rows_to_forecast, rows_to_learn
+from oneteam.epidemic.forecasting.filter import RECENT_WEEKS, filter_paths, tuned_filter
 from oneteam.epidemic.forecasting.history import History, data_day, history_panel
 from oneteam.epidemic.forecasting.linear import LinearModel, fit_linear
 from oneteam.epidemic.forecasting.mobility import Movement
@@ -30,11 +31,16 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 ENSEMBLE: Final = "oneteam-ensemble"
-LINEAR, BOOSTED, SHAPE = "oneteam-linear", "oneteam-boosted", "oneteam-boosted-shape"
-PRIOR: Final = {LINEAR: 1.0, BOOSTED: 1.0, SHAPE: 0.5, BASELINE: 0.0}
-"""Members, with their weights before anything was scored. Persistence is there to be compared with."""
+LINEAR, BOOSTED, SHAPE, FILTER = "oneteam-linear", "oneteam-boosted", "oneteam-boosted-shape", "oneteam-filter"
+MEMBERS: Final = (LINEAR, BOOSTED, SHAPE, FILTER, BASELINE)
+PRIOR_SEASONAL: Final = {LINEAR: 1.0, BOOSTED: 1.0, SHAPE: 0.5, FILTER: 0.0, BASELINE: 0.0}
+"""Weights before anything was scored, where histories show seasons. Persistence is there to be compared with."""
+PRIOR_EMERGING: Final = {LINEAR: 1.0, BOOSTED: 0.0, SHAPE: 0.0, FILTER: 2.0, BASELINE: 0.0}
+"""The same where there is no history: trees have too little to learn from, and the filter's depletion of susceptibles counts."""
 SPARE_STEPS: Final = 1
 """Weeks beyond the wanted horizons for which is learned, because data may come a week later than on the day of learning."""
+LEAST_WEEKS: Final = 8
+"""The filter needs so many."""
 LEAST_ROWS: Final = 150
 """Fewer examples of a step are not learned from."""
 AGGREGATE_SHARE: Final = 0.5
@@ -65,6 +71,11 @@ class Known:
         index = self.places.index
         return np.array([self.places.population[index[code]] if code in index else np.nan for code in self.snapshot.locations])
 
+    @property
+    def prior(self) -> dict[str, float]:
+        """Weights of the members before anything was scored."""
+        return dict(PRIOR_SEASONAL if self.seasonal else PRIOR_EMERGING)
+
     def panels(self) -> list[Scaled]:
         """The target, then the histories as they were known."""
         day = data_day(self.snapshot.reference_date, self.snapshot.as_of)
@@ -86,9 +97,9 @@ def short_names() -> dict[str, str]:
     """Members by the name that the command line uses.
 
     >>> sorted(short_names())
-    ['baseline', 'boosted', 'boosted-shape', 'linear']
+    ['baseline', 'boosted', 'boosted-shape', 'filter', 'linear']
     """
-    return {name.removeprefix("oneteam-"): name for name in PRIOR}
+    return {name.removeprefix("oneteam-"): name for name in MEMBERS}
 
 
 def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Learned:
@@ -100,9 +111,9 @@ def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Lear
     Raises:
         UnknownValueError: no such member.
     """
-    if member not in PRIOR:
+    if member not in MEMBERS:
         raise UnknownValueError(f"no member {member!r}; there are: {', '.join(short_names())}")
-    if member == BASELINE:
+    if member in {BASELINE, FILTER}:
         return None
     steps = list(range(1, max(horizons) + known.snapshot.lag_weeks + SPARE_STEPS + 1))
     panels = known.panels()
@@ -116,7 +127,7 @@ def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Lear
     return fit_boosted(rows, base, seed, BoostingSettings(with_level=member == BOOSTED))
 
 
-def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int]) -> QuantileForecasts:
+def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int], seed: int = 1) -> QuantileForecasts:
     """A member's forecast from a snapshot; places of which nothing is known recently are persisted.
 
     Args:
@@ -124,20 +135,44 @@ def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int
         learned: from `learn`, on this date or an earlier one.
         known: of the date.
         horizons: weeks from the reference date; those of weeks already reported become nowcasts of their final values.
+        seed: of the filter's ensemble.
     """
     snapshot = known.snapshot
     revisions = learn_revisions(snapshot, known.earlier)
     values = np.full((len(snapshot.locations), len(horizons), len(LEVELS)), np.nan)
-    if learned is not None:
-        whole = completed(snapshot, revisions)
+    whole = completed(snapshot, revisions)
+    if member == FILTER:
+        _by_filter(values, whole, known, horizons, seed)
+    elif learned is not None:
         scaled = scale(panel_of(whole, known.population), logarithmic=not known.seasonal)
         for at, horizon in enumerate(horizons):
             step = horizon + snapshot.lag_weeks
-            if step >= 1:
+            if step in learned.steps:
                 x = rows_to_forecast(scaled, step)
                 values[:, at] = scaled.counts(scaled.z[-1][:, None] + learned.quantiles(x, step))
         _draw_aggregate(values, scaled.panel.aggregate)
     return _filled(values, known, revisions, horizons)
+
+
+def _by_filter(values: Floats, whole: Snapshot, known: Known, horizons: Sequence[int], seed: int) -> None:
+    """Fill in the filter's quantiles; an aggregate is the sum of its places, path by path."""
+    panel = panel_of(whole, known.population)
+    apart = np.array([i for i in range(len(whole.locations)) if i != panel.aggregate])
+    codes = tuple(whole.locations[i] for i in apart)
+    day = data_day(whole.reference_date, whole.as_of)
+    coupling = known.movement.coupling(codes, day) if known.movement is not None else None
+    counts = whole.values[-RECENT_WEEKS:, apart]
+    if len(counts) < LEAST_WEEKS:
+        return
+    size = panel.population[apart]
+    found = tuned_filter(counts, size, seed, coupling)
+    paths = filter_paths(found, size, max(horizons) + whole.lag_weeks, seed, coupling)
+    for at, horizon in enumerate(horizons):
+        step = horizon + whole.lag_weeks
+        if step >= 1:
+            values[apart, at] = np.quantile(paths[step - 1], LEVELS, axis=1).T
+            if panel.aggregate is not None:
+                values[panel.aggregate, at] = np.quantile(paths[step - 1].sum(axis=0), LEVELS)
 
 
 def _draw_aggregate(values: Floats, aggregate: int | None) -> None:
@@ -192,5 +227,5 @@ def anchor_of(reference_date: date, dates: Sequence[date], every_weeks: int) -> 
     >>> anchor_of(days[2], days, 1) == days[2], anchor_of(days[0], [days[0]], 4) == days[0]
     (True, True)
     """
-    fit = [d for d in dates if d <= reference_date and (d.toordinal() // 7) % every_weeks == 0 and (reference_date - d).days < 7 * every_weeks]
-    return max(fit, default=reference_date)
+    young = [d for d in dates if d <= reference_date and (reference_date - d).days < 7 * every_weeks]
+    return max((d for d in young if (d.toordinal() // 7) % every_weeks == 0), default=reference_date)

@@ -1,7 +1,7 @@
 """What the newest weeks will be once all reports are in, learned from how earlier snapshots were revised.
 
-An earlier snapshot's newest week, as it stands in today's snapshot, tells by which factor first reports grow. Factors are averaged by place,
-newer ones counting more, and drawn towards the average of all places, which counts as some weeks of a place's own.
+An earlier snapshot's newest week, as it stands in today's snapshot, tells by which factor first reports grow. Factors are averaged by
+place, newer ones counting more, and drawn towards the average of all places, which counts as some weeks of a place's own.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def past_forecasts(day: date, forecasts: Mapping[str, QuantileForecasts], snapsh
     typical = np.where(np.isfinite(moves).any(axis=0), np.nansum(moves, axis=0) / np.maximum(np.isfinite(moves).sum(axis=0), 1), 0.0) + 1.0
     size = typical[[index[code] for code in tasks.location[known]]]
     age = (snapshot.reference_date - day).days / WEEK_D
-    return Past(age, {name: v[known] for name, v in values.items()}, outcome[known], size)
+    return Past(age, {name: v[known] for name, v in values.items()}, outcome[known], size, tasks.horizon[known])
 
 
 def combined_forecasts(combination: Combination, forecasts: Mapping[str, QuantileForecasts]) -> QuantileForecasts:
@@ -65,11 +65,12 @@ def combined_forecasts(combination: Combination, forecasts: Mapping[str, Quantil
     whole = [task for task in order if len(rows[task]) == len(forecasts)]
     values_of: dict[tuple[date, int, str, str], Floats] = {}
     if whole:
-        stacked = combination.apply({name: np.array([rows[task][name] for task in whole]) for name in forecasts})
+        members = {name: np.array([rows[task][name] for task in whole]) for name in forecasts}
+        stacked = combination.apply(members, np.array([task[1] for task in whole]))
         values_of.update(zip(whole, stacked, strict=True))
     for task in order:
         if task not in values_of:
-            values_of[task] = combination.apply({name: v[None] for name, v in rows[task].items()})[0]
+            values_of[task] = combination.apply({name: v[None] for name, v in rows[task].items()}, np.array([task[1]]))[0]
     return QuantileForecasts(
         np.array([task[0] for task in order], "datetime64[D]"),
         np.array([task[1] for task in order], np.int64),

@@ -75,6 +75,7 @@ def sample_posterior(
     ascertainment: Ascertainment,
     observed: Floats | None,
     *,
+    arrival_log_sd: Floats | None = None,
     scale_median: float = 1.0,
     draws: int = 1_000,
     seed: int = 1,
@@ -85,6 +86,7 @@ def sample_posterior(
         infected: infected arrivals if every infection at the origin were reported, shape (weeks, origins).
         ascertainment: of the origins.
         observed: imported cases found, NaN for weeks not to be used, shape (weeks,); None for none.
+        arrival_log_sd: uncertainty of the arrivals themselves, as standard deviation of their logarithm, shape (origins,); None for none.
         scale_median: prior median of the share of infected arrivals that is found.
         draws: how many.
         seed: of the numbers drawn.
@@ -94,6 +96,9 @@ def sample_posterior(
     """
     origins = infected.shape[1]
     mean, sd = ascertainment.log_mean, ascertainment.log_sd
+    if arrival_log_sd is not None:
+        # Both act on the ratio of arrivals to ascertainment alone, so one normal stands for them.
+        sd = np.hypot(sd, arrival_log_sd)
     used = observed is not None and bool(np.isfinite(observed).any())
     if not used:
         z = normals(key_of(seed, _STREAM_NORMAL), 0, draws * origins).reshape(draws, origins)

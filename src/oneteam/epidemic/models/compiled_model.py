@@ -46,8 +46,8 @@ class CompiledModel:
     def infectious_days(self) -> Floats:
         """Days of full infectiousness that a newly infected person has ahead, by age at infection, before any variant.
 
-        The expected time in each compartment solves a linear system over the ways out (an absorbing Markov chain); infections and vaccination
-        count as ways that are not taken.
+        The expected time in each compartment solves a linear system over the ways out (an absorbing Markov chain). Compartments of people
+        who can be infected end it.
         """
         a = self.arrays
         compartments = len(self.document.compartments)
@@ -152,7 +152,9 @@ def _arrays(document: ModelDocument, ages: Ages, epochs: Floats) -> ModelArrays:
                 progression, index = way
                 days = ages.take(progression.days) * blend(e, 1.0, [v.days.get(groups[g], 1.0) for v in variants])
                 if days.min() < 1.0 - 1e-9:
-                    raise DocumentError(f"model {document.name}: under a variant the stay in {groups[g]!r} is {days.min():.2f} days; the least is 1")
+                    raise DocumentError(
+                        f"model {document.name}: under a variant the stay in {groups[g]!r} is {days.min():.2f} days; the least is 1"
+                    )
                 # A geometric stay of mean d days: the chance to leave on a day is 1/d. A stay of one day leaves for certain.
                 hazard[e, g] = -np.log1p(-np.minimum(1 / days, 1 - 1e-12))
                 share[e, b] = _way_probability(progression, index, ages, blend(e, 1.0, [v.severity for v in variants]))

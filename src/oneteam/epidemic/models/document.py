@@ -1,7 +1,7 @@
 """A compartment model as a document: what stands in ``model.toml``.
 
-A model says which compartments there are, how people go from one to the next, how infectious they are there, and what is counted. Everything
-that differs by age is either one number or a list with the lower ages of its bands.
+A model says which compartments there are, how people go from one to the next, how infectious they are there, and what is counted.
+Everything that differs by age is either one number or a list with the lower ages of its bands.
 """
 
 from __future__ import annotations
@@ -240,9 +240,13 @@ class ModelDocument(Document):
         for where, used in self._references():
             if used not in names:
                 raise ValueError(f"{where} names compartment {used!r}; the compartments are {', '.join(names)}")
-        left = [p.source_compartment for p in self.progressions]
-        if len(set(left)) != len(left):
-            raise ValueError("two progressions leave the same compartment; give one with several ways")
+        for kind, left in (
+            ("progressions", [p.source_compartment for p in self.progressions]),
+            ("infections", [i.source_compartment for i in self.infections]),
+            ("vaccinations", [v.source_compartment for v in self.vaccinations]),
+        ):
+            if len(set(left)) != len(left):
+                raise ValueError(f"two {kind} leave the same compartment; give one")
         if not any(max(c.infectiousness.value) > 0 for c in self.compartments):
             raise ValueError("no compartment is infectious")
         if any(a.day > b.day for a, b in pairwise(self.variants)):
@@ -251,12 +255,13 @@ class ModelDocument(Document):
 
     def _references(self) -> list[tuple[str, str]]:
         found = [("start", self.start), ("seed", self.seed)]
-        for kind, items in (("infections", self.infections), ("vaccinations", self.vaccinations)):
-            for i, item in enumerate(items):
-                found += [(f"{kind}[{i}].from", item.source_compartment), (f"{kind}[{i}].to", item.to)]
-        for i, item in enumerate(self.progressions):
-            found.append((f"progressions[{i}].from", item.source_compartment))
-            found += [(f"progressions[{i}].ways[{j}].to", way.to) for j, way in enumerate(item.ways)]
+        moves = [(f"infections[{i}]", m.source_compartment, m.to) for i, m in enumerate(self.infections)]
+        moves += [(f"vaccinations[{i}]", m.source_compartment, m.to) for i, m in enumerate(self.vaccinations)]
+        for where, source, target in moves:
+            found += [(f"{where}.from", source), (f"{where}.to", target)]
+        for i, progression in enumerate(self.progressions):
+            found.append((f"progressions[{i}].from", progression.source_compartment))
+            found += [(f"progressions[{i}].ways[{j}].to", way.to) for j, way in enumerate(progression.ways)]
         found += [(f"stocks.{stock.name}", name) for stock in self.stocks for name in stock.compartments]
         found += [(f"variants.{v.name}", name) for v in self.variants for name in (*v.days, *v.susceptibility)]
         return found
@@ -265,8 +270,8 @@ class ModelDocument(Document):
     def flows(self) -> tuple[str, ...]:
         """Names of everything that is counted by the day, in the order of the document."""
         ways = [way for progression in self.progressions for way in progression.ways]
-        counted = [name for item in (*self.infections, *ways, *self.vaccinations) for name in item.counts]
-        return tuple(dict.fromkeys(counted))
+        counted = [i.counts for i in self.infections] + [w.counts for w in ways] + [v.counts for v in self.vaccinations]
+        return tuple(dict.fromkeys(name for names in counted for name in names))
 
 
 def parse(text: str, kind: type[D], where: str) -> D:

@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 from oneteam.core.errors import OneteamError, UnknownValueError
 from oneteam.core.progress import Progress, silent
 from oneteam.epidemic.forecasting.combine import Combination, Past, learn_combination
-from oneteam.epidemic.forecasting.members import ENSEMBLE, PRIOR, anchor_of, forecast, learn, short_names
+from oneteam.epidemic.forecasting.members import BOOSTED, ENSEMBLE, MEMBERS, SHAPE, anchor_of, forecast, learn, short_names
 from oneteam.epidemic.forecasting.track import combined_forecasts, past_forecasts
 from oneteam.epidemic.hub.forecasts import QuantileForecasts, parse_forecasts
+from oneteam.epidemic.hub.target_data import DEFAULT_LAG_WEEKS
 from oneteam.epidemic.service.files import forecast_path, write_forecasts
 from oneteam.epidemic.service.inputs import InputFiles, Inputs, chosen_dates, read_inputs
 from oneteam.store.tables import write_atomically
@@ -42,6 +43,8 @@ class BacktestSettings:
         seed: of everything random.
         processes: how many at once; 1 stays in this process.
         learn_every_weeks: members are learned anew so often; in between they forecast from newer data.
+        lag_weeks: of pseudo-vintages, where the data have no vintages of their own. When None: none if only later weeks than the reference
+            date's are forecast (horizons from 1 on: the week that ends on the reference date is known), else one.
     """
 
     reference_dates: str = "all"
@@ -50,6 +53,14 @@ class BacktestSettings:
     seed: int = 1
     processes: int = 2
     learn_every_weeks: int = LEARN_EVERY_WEEKS
+    lag_weeks: int | None = None
+
+    @property
+    def pseudo_lag_weeks(self) -> int:
+        """How far the newest week of a pseudo-vintage lies behind its reference date."""
+        if self.lag_weeks is not None:
+            return self.lag_weeks
+        return 0 if min(self.horizons) >= 1 else DEFAULT_LAG_WEEKS
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ def backtest(files: InputFiles, out: Path, settings: BacktestSettings, progress:
         UnknownValueError: an unknown member; a folder that holds the output of other settings or data.
         NothingFoundError: no such date.
     """
-    inputs = read_inputs(files)
+    inputs = read_inputs(files, settings.pseudo_lag_weeks)
     members = _members(settings.models)
     dates = chosen_dates(inputs.target, settings.reference_dates)
     _claim(out, files, settings, members)
@@ -171,9 +182,8 @@ def _open_tasks(inputs: Inputs, out: Path, members: Sequence[str], dates: Sequen
     groups: dict[date, list[date]] = {}
     for day in dates:
         groups.setdefault(anchor_of(day, inputs.target.reference_dates, every), []).append(day)
-    slow_first = sorted(members, key=list(PRIOR).index, reverse=False)
     tasks = []
-    for member in sorted(slow_first, key=lambda name: "boosted" not in name):
+    for member in sorted(members, key=lambda name: (name not in (BOOSTED, SHAPE), MEMBERS.index(name))):
         for anchor, days in groups.items():
             todo = tuple(day for day in days if not forecast_path(out, member, day).exists())
             if todo:
@@ -184,11 +194,11 @@ def _open_tasks(inputs: Inputs, out: Path, members: Sequence[str], dates: Sequen
 _loaded: dict[InputFiles, Inputs] = {}
 
 
-def _start(files: InputFiles) -> None:
+def _start(files: InputFiles, lag_weeks: int) -> None:
     """In a worker: one thread, and the data read once."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = "1"
-    _loaded[files] = read_inputs(files)
+    _loaded[files] = read_inputs(files, lag_weeks)
 
 
 def _work(task: _Task, files: InputFiles, out: Path, settings: BacktestSettings) -> tuple[int, list[Failure]]:
@@ -201,8 +211,11 @@ def _work(task: _Task, files: InputFiles, out: Path, settings: BacktestSettings)
     for day in task.dates:
         try:
             known = inputs.known(day)
-            found = forecast(task.member, learned, known, settings.horizons)
-            note = {"label": known.snapshot.label, "learned_on": str(task.anchor), "seed": str(settings.seed)}
+            # Data that come later than on the anchor's day ask for steps that were not learned there.
+            fits = learned is None or max(settings.horizons) + known.snapshot.lag_weeks in learned.steps
+            of_day = learned if fits else learn(task.member, known, settings.horizons, settings.seed)
+            found = forecast(task.member, of_day, known, settings.horizons, settings.seed)
+            note = {"label": known.snapshot.label, "learned_on": str(task.anchor if fits else day), "seed": str(settings.seed)}
             write_forecasts(out, task.member, day, found, note)
             made += 1
         except OneteamError as err:
@@ -227,7 +240,7 @@ def _run(
     # Fresh processes: a forked one would inherit the threads' locks of the compiled libraries.
     context = multiprocessing.get_context("spawn")
     count = min(settings.processes, len(tasks))
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(files,)) as pool:
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(files, settings.pseudo_lag_weeks)) as pool:
         for job in as_completed([pool.submit(_work, task, files, out, settings) for task in tasks]):
             yield job.result()
 
@@ -241,7 +254,8 @@ def read_member(out: Path, member: str, day: date) -> QuantileForecasts | None:
 def _combine_all(
     inputs: Inputs, out: Path, members: Sequence[str], report: BacktestReport, settings: BacktestSettings, progress: Progress
 ) -> None:
-    prior = {name: PRIOR[name] for name in members}
+    every = inputs.known(report.dates[-1]).prior
+    prior = {name: every[name] for name in members}
     if not any(prior.values()):
         prior = dict.fromkeys(members, 1.0)
     seen: dict[date, dict[str, QuantileForecasts]] = {}

@@ -35,6 +35,8 @@ Days = npt.NDArray[np.datetime64]
 Floats = npt.NDArray[np.float64]
 
 NOT_IDENTIFIABLE: Final = "origin not identifiable"
+AHEAD_D: Final = 28
+"""So far past the last observed import the weeks go on."""
 BURN_IN_WEEKS: Final = 8
 """Weeks of observed imports before national totals are scored."""
 
@@ -195,6 +197,8 @@ def importation(
     inputs = read_inputs(arrivals, flights, cases, prevalence, origins, settings)
     days, found = read_observed(observed) if observed else (inputs.days, np.full(len(inputs.days), np.nan))
     first, last = max(days[0], inputs.days[0]), inputs.days[-1]
+    if observed:
+        last = min(last, days[-1] + AHEAD_D)
     if last - first < np.timedelta64(6, "D"):
         raise NothingFoundError(f"the files share {max(0, int((last - first).astype(int)) + 1)} days; at least one week is needed")
     cut = slice(int((first - inputs.days[0]).astype(int)), int((last - inputs.days[0]).astype(int)) + 1)
@@ -220,7 +224,13 @@ def importation(
         if settings.fit_until is not None:
             used[weeks > np.datetime64(settings.fit_until, "D")] = np.nan
         posterior = sample_posterior(
-            weekly, inputs.ascertainment, used, scale_median=settings.found, draws=settings.draws, seed=settings.seed
+            weekly,
+            inputs.ascertainment,
+            used,
+            arrival_log_sd=inputs.arrival_log_sd,
+            scale_median=settings.found,
+            draws=settings.draws,
+            seed=settings.seed,
         )
         by_origin = posterior.total_of_origins()
         shares = rank_origins(by_origin, inputs.origins)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from oneteam.core.errors import DuplicateCodeError, MissingColumnError, NothingFoundError, UnknownValueError
 from oneteam.epidemic.hub.columns import as_days, as_floats, as_text
@@ -29,7 +30,7 @@ HOME: Final = ("KR", "KOR", "Korea, South", "South Korea", "Republic of Korea")
 DAY, ORIGIN = ("day", "date"), ("country", "origin", "location")
 LEANING: Final = 5.0
 """Returns that the mean stay over all origins counts for."""
-ARRIVALS = ("value", "arrivals", "passengers", "travellers", "flights")
+ARRIVALS = ("value", "estimate", "arrivals", "passengers", "travellers", "flights")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Inputs:
         origins: codes, ascending.
         arrivals: persons or flights, shape (days, origins); None where no table says who came from where.
         carrying: share of travellers that arrive infected if every infection were reported, or weight of an origin, shape (days, origins).
+        arrival_log_sd: uncertainty of each origin's arrivals by a Release's noise, as standard deviation of a logarithm, shape (origins,).
         ascertainment: prior of each origin.
         notes: what was left out.
     """
@@ -76,6 +78,7 @@ class Inputs:
     origins: tuple[str, ...]
     arrivals: Floats | None
     carrying: Floats
+    arrival_log_sd: Floats
     ascertainment: Ascertainment
     notes: tuple[str, ...]
 
@@ -106,8 +109,9 @@ def read_inputs(
         people = np.array([about.population.get(n, math.nan) for n in names])
         # Without arrivals an origin counts by its infections, not by its infections per inhabitant.
         carrying = carrying_share(infections, settings.course) * np.where(np.isfinite(people), people, 1.0) * weight
-        return Inputs(days, names, None, carrying, _ascertainment(names, about, settings), tuple(notes))
-    came_days, came_names, came = travel
+        return Inputs(days, names, None, carrying, np.zeros(len(names)), _ascertainment(names, about, settings), tuple(notes))
+    came_days, came_names, came, noise, hidden = travel
+    notes += hidden
     shared = tuple(sorted(set(came_names) & set(names)))
     if not shared:
         raise NothingFoundError(
@@ -133,7 +137,8 @@ def read_inputs(
             hint="Add --origins with columns country, population.",
         )
     carrying = carrying_share(infections[:, [names.index(n) for n in shared]], settings.course, stay)[there]
-    return Inputs(days[there], shared, came[here], carrying, _ascertainment(shared, about, settings), tuple(notes))
+    log_sd = np.array([noise.get(n, 0.0) for n in shared])
+    return Inputs(days[there], shared, came[here], carrying, log_sd, _ascertainment(shared, about, settings), tuple(notes))
 
 
 def _mean_stay(path: Path, names: Sequence[str], arrivals: Floats) -> Floats:
@@ -221,8 +226,11 @@ def _from_prevalence(path: Path | None, settings: ImportationSettings) -> tuple[
 
 
 def _by_day(path: Path, values: Sequence[str]) -> tuple[Days, tuple[str, ...], Floats]:
-    """Sums by day and country; a day that is absent is NaN for a country only if it lies outside its span."""
-    table, where = read_table(path), str(path)
+    """Sums by day and country, 0 where there is no row."""
+    return _sum_by_day(read_table(path), values, str(path))
+
+
+def _sum_by_day(table: pa.Table, values: Sequence[str], where: str) -> tuple[Days, tuple[str, ...], Floats]:
     day = as_days(table, DAY, where)
     names, place = np.unique(np.array(as_text(table, ORIGIN, where).to_pylist(), dtype=str), return_inverse=True)
     number = as_floats(table, values, where)
@@ -231,16 +239,64 @@ def _by_day(path: Path, values: Sequence[str]) -> tuple[Days, tuple[str, ...], F
     return day.min() + np.arange(len(out)), tuple(str(n) for n in names), out
 
 
-def _travel(arrivals: Path | None, flights: Path | None, settings: ImportationSettings) -> tuple[Days, tuple[str, ...], Floats] | None:
+_Travel = tuple[Days, tuple[str, ...], Floats, Mapping[str, float], list[str]]
+
+
+def _travel(arrivals: Path | None, flights: Path | None, settings: ImportationSettings) -> _Travel | None:
+    """Days, origins, arrivals, their relative noise by origin, and notes; None where no table says who came from where."""
+    noise: Mapping[str, float] = {}
+    notes: list[str] = []
     if arrivals is not None:
-        days, names, came = _by_day(arrivals, ARRIVALS)
+        table = _dated(read_table(arrivals), str(arrivals))
+        days, names, came = _sum_by_day(table, ARRIVALS, str(arrivals))
+        noise = _relative_noise(table, str(arrivals))
+        hidden = table["value"].null_count if "value" in table.column_names else 0
+        if hidden:
+            notes.append(f"{hidden:,} of {table.num_rows:,} counts of arrivals are hidden in the Release and count as 0")
     elif flights is not None and "destination" in read_table(flights).column_names:
         days, names, came = _bilateral(flights, settings)
     else:
         return None
     keep = [i for i, name in enumerate(names) if name not in settings.home]
     # A Release's noise may take small counts below zero.
-    return days, tuple(names[i] for i in keep), np.maximum(came[:, keep], 0.0)
+    return days, tuple(names[i] for i in keep), np.maximum(came[:, keep], 0.0), noise, notes
+
+
+def _dated(table: pa.Table, where: str) -> pa.Table:
+    """The table with a column of days: a Release over a period without days is spread evenly over the days that it names."""
+    if any(name in table.column_names for name in DAY):
+        return table
+    about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    try:
+        first, last = date.fromisoformat(about["first_day"]), date.fromisoformat(about["last_day"])
+    except (KeyError, ValueError):
+        raise MissingColumnError(f"{where}: no column 'day', and nothing in it says which period it covers") from None
+    count = (last - first).days + 1
+    row = np.repeat(np.arange(table.num_rows), count)
+    spread = {"day": pa.array(np.tile(np.datetime64(first, "D") + np.arange(count), table.num_rows), pa.date32())}
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if name == "value":
+            column = pc.divide(column.cast(pa.float64()), float(count))
+        elif name == "std":
+            # The days share one error: their sum has the whole of it.
+            column = pc.divide(column.cast(pa.float64()), float(count) ** 0.5)
+        spread[name] = column.take(pa.array(row))
+    return pa.table(spread)
+
+
+def _relative_noise(table: pa.Table, where: str) -> dict[str, float]:
+    """Noise of each origin's arrivals over their sum, where the table has a column ``std``."""
+    if "std" not in table.column_names:
+        return {}
+    names = as_text(table, ORIGIN, where).to_pylist()
+    variance: dict[str, float] = {}
+    total: dict[str, float] = {}
+    for name, std, value in zip(names, as_floats(table, ("std",), where).tolist(), as_floats(table, ARRIVALS, where).tolist(), strict=True):
+        if math.isfinite(std) and math.isfinite(value):
+            variance[name] = variance.get(name, 0.0) + std**2
+            total[name] = total.get(name, 0.0) + value
+    return {name: math.sqrt(math.log1p(v / max(total[name], 1.0) ** 2)) for name, v in variance.items()}
 
 
 def _bilateral(path: Path, settings: ImportationSettings) -> tuple[Days, tuple[str, ...], Floats]:

@@ -13,7 +13,7 @@ from oneteam.epidemic.forecasting.history import History, parse_history
 from oneteam.epidemic.forecasting.members import Known
 from oneteam.epidemic.forecasting.mobility import Movement, parse_movement
 from oneteam.epidemic.hub.locations import Locations
-from oneteam.epidemic.hub.target_data import Snapshot, TargetData
+from oneteam.epidemic.hub.target_data import DEFAULT_LAG_WEEKS, Snapshot, TargetData
 from oneteam.epidemic.service.files import read_locations, read_table, read_target_data
 from oneteam.store.tables import sha256_of
 
@@ -50,12 +50,21 @@ class InputFiles:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The data themselves."""
+    """The data themselves.
+
+    Args:
+        target: with its vintages.
+        places: with population.
+        histories: whole.
+        movement: whole.
+        lag_weeks: of pseudo-vintages.
+    """
 
     target: TargetData
     places: Locations
     histories: tuple[History, ...]
     movement: Movement | None
+    lag_weeks: int = DEFAULT_LAG_WEEKS
 
     @cached_property
     def _snapshots(self) -> dict[date, Snapshot]:
@@ -64,7 +73,7 @@ class Inputs:
     def snapshot(self, reference_date: date) -> Snapshot:
         """The snapshot of a date, kept for the next one who asks."""
         if reference_date not in self._snapshots:
-            self._snapshots[reference_date] = self.target.snapshot(reference_date)
+            self._snapshots[reference_date] = self.target.snapshot(reference_date, lag_weeks=self.lag_weeks)
         return self._snapshots[reference_date]
 
     def known(self, reference_date: date) -> Known:
@@ -76,8 +85,12 @@ class Inputs:
         return Known(self.snapshot(reference_date), earlier, self.places, self.histories, self.movement)
 
 
-def read_inputs(files: InputFiles) -> Inputs:
+def read_inputs(files: InputFiles, lag_weeks: int = DEFAULT_LAG_WEEKS) -> Inputs:
     """Read everything, and insist that the files speak about the same places.
+
+    Args:
+        files: where they stand.
+        lag_weeks: of pseudo-vintages.
 
     Raises:
         InputError: as the parsers of the files.
@@ -88,7 +101,7 @@ def read_inputs(files: InputFiles) -> Inputs:
     places.need(target.location, str(files.target_data))
     histories = [history for path in files.history for history in parse_history(read_table(path), str(path))]
     movement = parse_movement(read_table(files.mobility), str(files.mobility)) if files.mobility else None
-    return Inputs(target, places, tuple(histories), movement)
+    return Inputs(target, places, tuple(histories), movement, lag_weeks)
 
 
 def chosen_dates(target: TargetData, wanted: str) -> list[date]:

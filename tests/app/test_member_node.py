@@ -1,0 +1,228 @@
+"""A whole alliance from its homes: what people type, short of the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from oneteam.alliance.home import Home
+from oneteam.app.asking import QueryFile, complete, foresee, read_query
+from oneteam.app.desk import NodeDesk, at_desk, release_of
+from oneteam.app.member_node import DOUBT, Sources, open_member
+from oneteam.app.results import summary, write_estimates
+from oneteam.core.errors import (
+    DatasetBusyError,
+    NothingFoundError,
+    OneteamError,
+    RefusedError,
+    UnknownValueError,
+    UnreachableError,
+    WrongTypeError,
+)
+from oneteam.core.model import Query, Release
+from oneteam.privacy.agreements import Revocation, sign_revocation
+from oneteam.privacy.combine import level_values, verify_release
+from oneteam.privacy.contributions import bounded_sum
+from oneteam.privacy.levels import domain_of_query
+from oneteam.privacy.policy import Kept
+from tests.app.allies import ANSWERING, CARRIERS, NAMES, Allies, a_hub, line, make_allies, make_country_once, serving
+
+DAY = date(2020, 1, 6)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_country_once(tmp_path_factory.mktemp("country"))
+
+
+@pytest.fixture
+def allies(tmp_path: Path, data: Path) -> Allies:
+    return make_allies(tmp_path, data)
+
+
+def a_query(allies: Allies, **changes: object) -> Query:
+    kept = Kept(allies.agreement, allies.agreement_id, allies.agreement.parties)
+    return complete(QueryFile.model_validate({"measure": "presence", "first_day": DAY} | changes), [kept])[0]
+
+
+def truth(allies: Allies, query: Query) -> np.ndarray:
+    """The bounded sum over all carriers, without noise; the bounds do not bind at these settings."""
+    domain = domain_of_query(query, allies.agreement)
+    return sum(bounded_sum(Sources(allies.homes[name])(query, allies.agreement), domain, 1000, 1, bytes(16)) for name in query.owners)  # type: ignore[return-value]
+
+
+def test_a_joint_release_through_the_door_and_again_for_nothing(allies: Allies) -> None:
+    query = a_query(allies)
+
+    async def play() -> tuple[Release, dict, dict]:
+        async with a_hub(allies) as relay, serving(allies, relay, *NAMES):
+            # The agency's node runs: its desk is behind the door.
+            async with at_desk(allies.homes["agency"]) as desk:
+                assert not isinstance(desk, NodeDesk)
+                steps: list[str] = []
+                first = await desk.do("query", {"query": query.model_dump(mode="json")}, lambda step, *_: steps.append(step))
+                assert {"round.open", "round.mask", "round.reveal"} <= set(steps)
+                again = await desk.do("query", {"query": query.model_dump(mode="json")})
+                assert first["release"] == again["release"]
+                assert (first["kept"], again["kept"]) == (False, True)
+                catalogues = await desk.do("catalog", {"member": None})
+            async with at_desk(allies.homes["skylark"]) as desk:
+                status = await desk.do("status", {})
+            return release_of(first), status, catalogues
+
+    release, status, catalogues = asyncio.run(play())
+    verify_release(release, allies.homes["agency"].lookup())
+    assert release.contributors == CARRIERS
+    assert {receipt.member for receipt in release.receipts} == {*ANSWERING, "agency"}
+    noised, sigma = level_values(release.levels[0]), release.levels[0].sigma
+    assert np.abs(noised - truth(allies, query)).max() < 6 * sigma
+    assert status["answers"]
+    assert status["agreements"][0]["rho_spent"] == pytest.approx(0.1)
+    offered = catalogues["horizon"]["dcat:dataset"][0]
+    assert offered["dcterms:identifier"] == "mobility"
+    assert catalogues["university"]["dcat:dataset"] == []
+
+
+def test_without_a_running_node_the_desk_brings_its_own(allies: Allies) -> None:
+    async def play() -> Release:
+        async with a_hub(allies) as relay, serving(allies, relay, *ANSWERING):
+            home = allies.homes["agency"]
+            async with at_desk(home, line(relay, home)) as desk:
+                assert isinstance(desk, NodeDesk)
+                return release_of(await desk.do("query", {"query": a_query(allies, owners=["horizon"]).model_dump(mode="json")}))
+
+    release = asyncio.run(play())
+    assert release.contributors == ("horizon",)
+    assert release.round is None
+
+
+def test_a_revocation_takes_effect_at_once_at_every_member(allies: Allies) -> None:
+    async def play() -> None:
+        async with a_hub(allies) as relay, serving(allies, relay, *NAMES):
+            horizon = allies.homes["horizon"]
+            async with at_desk(horizon) as desk:
+                revocation = Revocation(agreement=allies.agreement_id, member="horizon", reason="enough", at=datetime.now(UTC))
+                told = await desk.do("revoke", {"revocation": sign_revocation(revocation, horizon.keys)})
+                assert told == {"agreement": allies.agreement_id, "not_reached": {}}
+            async with at_desk(allies.homes["agency"]) as desk:
+                for owners in (list(CARRIERS), ["skylark"]):
+                    with pytest.raises(RefusedError) as caught:
+                        await desk.do("query", {"query": a_query(allies, owners=owners).model_dump(mode="json")})
+                    assert "agreement.revoked" in caught.value.reasons
+
+    asyncio.run(play())
+
+
+def test_a_restored_backup_refuses_until_it_is_level(allies: Allies) -> None:
+    query = a_query(allies, owners=["skylark"])
+
+    async def play() -> None:
+        home = allies.homes["skylark"]
+        async with a_hub(allies) as relay:
+            async with serving(allies, relay, *NAMES):
+                pass
+            backup = allies.folder / "backup.db"
+            shutil.copy(home.registry_path, backup)
+            async with serving(allies, relay, *NAMES), at_desk(allies.homes["agency"]) as desk:
+                await desk.do("query", {"query": query.model_dump(mode="json")})
+                await asyncio.sleep(1.5)  # the agency writes down the checkpoint that came with the answer
+            shutil.copy(backup, home.registry_path)
+            async with (
+                serving(allies, relay, "horizon", "bluewave", "university", "agency"),
+                serving(allies, relay, "skylark", level=False),
+            ):
+                async with at_desk(home) as desk:
+                    await asyncio.sleep(1.0)
+                    status = await desk.do("status", {})
+                    assert not status["answers"]
+                    assert status["why_not"] != DOUBT, "others have shown what is missing"
+                async with at_desk(allies.homes["agency"]) as desk:
+                    other = a_query(allies, owners=["skylark"], filters={"hour": ["9"]})
+                    with pytest.raises(OneteamError) as caught:
+                        await desk.do("query", {"query": other.model_dump(mode="json")})
+                    assert caught.value.code.startswith("trust.")
+
+    asyncio.run(play())
+
+
+def test_two_nodes_of_one_member_are_refused(allies: Allies) -> None:
+    async def play() -> None:
+        async with a_hub(allies) as relay:
+            home = allies.homes["skylark"]
+            with open_member(home, line(relay, home)), pytest.raises(DatasetBusyError), open_member(home, line(relay, home)):
+                pass
+
+    asyncio.run(play())
+
+
+def test_a_hub_that_is_not_there_is_named(allies: Allies, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oneteam.app.desk.CONNECT_S", 0.3)
+
+    async def play() -> None:
+        home = allies.homes["agency"]
+        settings = home.settings.model_copy(update={"hub": "http://127.0.0.1:9"})
+        async with at_desk(Home(home.folder, settings, home.keys)):
+            pass
+
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9"):
+        asyncio.run(play())
+
+
+def test_a_query_file_says_only_what_differs(allies: Allies, tmp_path: Path) -> None:
+    path = tmp_path / "query.toml"
+    path.write_text('measure = "presence"\nfirst_day = 2020-01-06\n')
+    kept = Kept(allies.agreement, allies.agreement_id, allies.agreement.parties)
+    query, found = complete(read_query(path), [kept])
+    assert found is kept
+    assert query.levels == ("zone=code", "zone=region", "zone=*")
+    assert query.owners == CARRIERS
+    assert query.rho == 0.1
+    decisions = foresee(query, kept, "agency", datetime.now(UTC))
+    assert set(decisions) == {*CARRIERS, "university"}
+    assert all(decision.permit for decision in decisions.values())
+    assert foresee(query, kept, "skylark", datetime.now(UTC))["horizon"].codes == ("requester.stranger", "requester.contributor")
+
+
+def test_what_a_query_file_gets_wrong_is_named(allies: Allies, tmp_path: Path) -> None:
+    kept = Kept(allies.agreement, allies.agreement_id, allies.agreement.parties)
+    path = tmp_path / "query.toml"
+    path.write_text('measure = "presence"\nfirst_day = 2020-01-06\ncolour = "red"\n')
+    with pytest.raises(WrongTypeError, match="colour"):
+        read_query(path)
+    with pytest.raises(NothingFoundError, match="'od'"):
+        complete(QueryFile(measure="od", first_day=DAY), [kept])
+    with pytest.raises(UnknownValueError, match="presence"):
+        complete(QueryFile(measure="od", first_day=DAY, agreement=allies.agreement_id[:8]), [kept])
+    twice = Kept(allies.agreement, "f" * 64, allies.agreement.parties)
+    with pytest.raises(UnknownValueError, match="several"):
+        complete(QueryFile(measure="presence", first_day=DAY), [kept, twice])
+
+
+def test_a_dataset_of_a_part_that_answers_nothing_is_refused(allies: Allies) -> None:
+    home = allies.homes["skylark"]
+    path = home.folder / "member.toml"
+    path.write_text(path.read_text().replace('part = "telecom"', 'part = "weather"'))
+    with pytest.raises(UnknownValueError, match=r"datasets\.mobility\.part"):
+        Sources(Home.open(home.folder))
+
+
+def test_estimates_are_written_with_where_they_come_from(allies: Allies, tmp_path: Path) -> None:
+    async def play() -> Release:
+        async with a_hub(allies) as relay, serving(allies, relay, *ANSWERING):
+            home = allies.homes["agency"]
+            async with at_desk(home, line(relay, home)) as desk:
+                return release_of(await desk.do("query", {"query": a_query(allies).model_dump(mode="json")}))
+
+    release = asyncio.run(play())
+    write_estimates(tmp_path / "table.parquet", release, allies.agreement)
+    table = pq.read_table(tmp_path / "table.parquet")
+    assert table.column_names == ["zone", "value", "std"]
+    assert table.num_rows == 12
+    assert table.schema.metadata[b"agreement"].decode() == allies.agreement_id
+    assert any("epsilon" in text for text in summary(release, allies.agreement).lines)

@@ -51,7 +51,7 @@ DIMENSIONS = {
     "hour": Dimension(codes=("am", "pm", "night"), groups={"half": ("d", "d", "n")}),
 }
 PLAIN_DIMENSIONS = {name: policy_independent.domain(one.codes, one.groups) for name, one in DIMENSIONS.items()}
-ZONES = ("zone", "zone", "zone", "one", "named_code", "thousand", "two_thousand", "odd_thousands")
+ZONES = (*("zone",) * 8, "one", "named_code", "named_code", "thousand", "two_thousand", "odd_thousands")
 OFFSETS = tuple(timezone(timedelta(minutes=m)) for m in (0, 540, -300, 345, -719, 839, 0, 540))
 WRONG_GRAINS = ("", "Code", "CODE", "**", "ghost", "week", "half", "a_1" * 16, "a_1" * 16 + "x", "1a", "_a", "réseau", "a٣", "regio", "region ", "code ", "*\n", "region\n", "groups", "code=code", "한")
 
@@ -157,7 +157,7 @@ def make_agreement(rng):
     n, t = len(contributors) + len(helpers), rng.choice((0, 0, 1, 1, 2))
     t = min(t, max(n - 1, 0)) if not odd else t
     least = (n + t) // 2 + 1
-    threshold = rng.choice((0, 0, least, rng.randint(least, max(n, least)))) if not odd else rng.choice((0, 0, least, least, n, n + 1, n // 2))
+    threshold = rng.choice((0, 0, least, rng.randint(least, max(n, least)))) if not odd else rng.choice((0, 0, least, least, least, n, n + 1, n // 2))
     begins = rng.randrange(-3 * YEAR_US, 60 * YEAR_US)
     lasts = rng.choice((1, 86_400_000_000, YEAR_US, YEAR_US)) if not odd else rng.choice((0, -1, 2, YEAR_US, YEAR_US, YEAR_US, YEAR_US, YEAR_US))
     zone = rng.choice(ZONES)

@@ -14,6 +14,7 @@ class EpidemicPart:
 
     name: str = "epidemic"
     commands: str | None = "oneteam.cli.epidemic:app"
+    source: str | None = None
 
     def measures(self) -> Mapping[str, MeasureInfo]:
         """None: this part receives measures and answers no queries about anyone's rows."""

@@ -1,11 +1,11 @@
 """The policy against a second one, written from docs/agreements.md alone, on a million generated requests.
 
-`policy_requests.py` makes the requests, `policy_independent.py` is the second policy; compared are permit or refuse and the whole ordered list of
-reason codes. Two processes; the same ``--seed`` gives the same requests. Prints how often each code occurred and how often it was the only one.
+`policy_requests.py` makes the requests, `policy_independent.py` is the second policy; compared are permit or refuse and the whole ordered
+list of reason codes. Two processes; the same ``--seed`` gives the same requests. Prints how often each code occurred, and how often alone.
 
 The last line is JSON: `requests`, `permitted`, `wrong_permits` (permitted against the page), `wrong_refusals` (refused against the page),
-`wrong_reasons` (rightly refused with other codes, or a decision that contradicts itself), `seconds`. Exits 1 if anything is wrong, fewer than
-20 % are permitted, or a code never occurs.
+`wrong_reasons` (rightly refused with other codes, or a decision that contradicts itself), `seconds`, and more. Exits 1 if anything is
+wrong, fewer than 20 % are permitted, or a code never occurs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from multiprocessing import get_context
 
 import policy_independent
 import policy_requests
-
 from oneteam.privacy.policy import decide
 
 CHUNK = 10_000

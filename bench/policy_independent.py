@@ -76,30 +76,48 @@ MONDAY = day_number((1970, 1, 5))
 
 def refusals(query, kept, asking, limits):
     """The code of every broken rule in the page's order; an empty list permits."""
-    if kept is None or kept["id"] != query["agreement"]:
-        broken = [1]
-    else:
-        broken = list(_of_agreement(query, kept, asking))
+    broken = [1] if kept is None or kept["id"] != query["agreement"] else list(_of_agreement(query, kept, asking))
     if limits is not None:
         broken += _of_owner(query, asking, limits)
     return [CODES[number - 1] for number in broken]
 
 
 def _of_agreement(query, kept, asking):
-    agreed = kept["agreement"]
-    bring, help_, receive = agreed["contributors"], agreed["helpers"], agreed["recipients"]
-    who, me, owners, plan = asking["requester"], asking["me"], query["owners"], asking["round"]
-    if not {*bring, *help_, *receive} <= {*kept["signed_by"]}:
+    agreed, plan = kept["agreement"], asking["round"]
+    yield from _of_validity(query, kept, agreed, asking["now"])
+    yield from _of_people(agreed, asking["requester"], asking["me"], query["owners"])
+    if plan is None:
+        yield from _of_single(agreed, query["owners"], asking["me"])
+    else:
+        yield from _of_plan(agreed, {*query["owners"]}, plan, asking["me"])
+    measure = next((one for one in agreed["measures"] if one["name"] == query["measure"]), None)
+    days = day_number(query["last_day"]) - day_number(query["first_day"]) + 1
+    if measure is not None:
+        yield from _of_content(query, agreed, measure, days)
+        if measure["plain_threshold"] and not _plain(query, measure, days, plan):
+            yield 31
+        return
+    yield 21
+    if days < 1:
+        yield 27
+
+
+def _of_validity(query, kept, agreed, now):
+    if not {*agreed["contributors"], *agreed["helpers"], *agreed["recipients"]} <= {*kept["signed_by"]}:
         yield 2
     if kept["revoked"]:
         yield 3
-    if asking["now"] < agreed["not_before"]:
+    if now < agreed["not_before"]:
         yield 4
-    if asking["now"] >= agreed["until"]:
+    if now >= agreed["until"]:
         yield 5
     if query["purpose"] != agreed["purpose"]:
         yield 6
-    if who not in receive:
+
+
+def _of_people(agreed, who, me, owners):
+    bring, help_ = agreed["contributors"], agreed["helpers"]
+    if who not in agreed["recipients"]:
         yield 7
     if who in bring and not agreed["contributors_may_receive"]:
         yield 8
@@ -111,23 +129,15 @@ def _of_agreement(query, kept, asking):
         yield 11
     if not {*owners} <= {*bring}:
         yield 12
-    if plan is None:
-        if len(owners) != 1:
-            yield 13
-        if not agreed["single"]:
-            yield 14
-        if me not in owners:
-            yield 15
-    else:
-        yield from _of_plan(agreed, {*owners}, plan, me)
-    measure = next((one for one in agreed["measures"] if one["name"] == query["measure"]), None)
-    days = day_number(query["last_day"]) - day_number(query["first_day"]) + 1
-    if measure is None:
-        yield 21
-        if days < 1:
-            yield 27
-    else:
-        yield from _of_content(query, agreed, measure, days, single=plan is None)
+
+
+def _of_single(agreed, owners, me):
+    if len(owners) != 1:
+        yield 13
+    if not agreed["single"]:
+        yield 14
+    if me not in owners:
+        yield 15
 
 
 def _of_plan(agreed, owners, plan, me):
@@ -151,10 +161,9 @@ def _of_plan(agreed, owners, plan, me):
         yield 20
 
 
-def _of_content(query, agreed, measure, days, *, single):
+def _of_content(query, agreed, measure, days):
     dims, have, levels = query["dimensions"], measure["dimensions"], query["levels"]
-    places = [have.index(one) if have.count(one) == 1 else -1 for one in dims]
-    kept_well = bool(dims) and places[0] >= 0 and all(a < b for a, b in zip(places, places[1:], strict=False))
+    kept_well = _in_order(dims, have)
     domains = {one: _domain(agreed, measure, one) for one in dims}
     grains = [_grains(text, dims, have, measure["levels"]) for text in levels] if kept_well else []
     if not kept_well:
@@ -175,10 +184,19 @@ def _of_content(query, agreed, measure, days, *, single):
         yield 29
     if query["rho"] > measure["rho_per_release"] or query["rho"] > agreed["rho_total"]:
         yield 30
-    if measure["plain_threshold"]:
-        whole = days == measure["max_days"] and (day_number(query["first_day"]) - MONDAY) % measure["max_days"] == 0
-        if not (single and len(levels) == 1 and dims == have and not query["filters"] and whole):
-            yield 31
+
+
+def _in_order(dims, have):
+    """Whether these are some of those, each once in both, in the same order."""
+    places = [have.index(one) if have.count(one) == 1 else -1 for one in dims]
+    return bool(dims) and -1 not in places and places == sorted({*places})
+
+
+def _plain(query, measure, days, plan):
+    """Whether a table without noise may be given: one whole table of one whole period."""
+    whole = days == measure["max_days"] and (day_number(query["first_day"]) - MONDAY) % measure["max_days"] == 0
+    one = plan is None and len(query["levels"]) == 1 and not query["filters"]
+    return whole and one and query["dimensions"] == measure["dimensions"]
 
 
 def _badly_chosen(codes, choice):

@@ -1,8 +1,8 @@
 """Requests for `policy_fuzz.py`: Agreements, and queries that keep them, just keep them, just break them or break them in many ways.
 
-Everything is made as plain dicts (shapes in `policy_independent.py`); `Built` turns them into the documents that `decide` takes. Each request
-starts from one that an Agreement permits; then none, one or several changes are made to it. Some changes keep it permitted (the last
-microsecond, the exact cost, a reordered list), most break one rule. A few requests are drawn without regard to any rule.
+Everything is made as plain dicts (shapes in `policy_independent.py`); `built` turns them into the documents that `decide` takes. Each
+request starts from one that its Agreement most often permits; then none, one or several changes are made to it. Some changes keep it
+permitted (the last microsecond, the exact cost, a reordered list), most break one rule.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from math import inf, nextafter
 
 import policy_independent
-
 from oneteam.core.model import Agreement, Dimension, Query
 from oneteam.privacy.agreements import Revocation
 from oneteam.privacy.policy import Asking, Kept, LocalLimits
@@ -52,8 +51,36 @@ DIMENSIONS = {
 }
 PLAIN_DIMENSIONS = {name: policy_independent.domain(one.codes, one.groups) for name, one in DIMENSIONS.items()}
 ZONES = (*("zone",) * 8, "one", "named_code", "named_code", "thousand", "two_thousand", "odd_thousands")
+MOST_CELLS = (
+    {"origin": "two_thousand", "destination": "two_thousand"},
+    ("origin", "destination"),
+    {"origin=code,destination=code", "origin=*,destination=*", "origin=half,destination=*"},
+)
+"""A measure whose finest level has exactly the most cells, and others that are one or two more."""
 OFFSETS = tuple(timezone(timedelta(minutes=m)) for m in (0, 540, -300, 345, -719, 839, 0, 540))
-WRONG_GRAINS = ("", "Code", "CODE", "**", "ghost", "week", "half", "a_1" * 16, "a_1" * 16 + "x", "1a", "_a", "réseau", "a٣", "regio", "region ", "code ", "*\n", "region\n", "groups", "code=code", "한")
+WRONG_GRAINS = (
+    "",
+    "Code",
+    "CODE",
+    "**",
+    "ghost",
+    "week",
+    "half",
+    "a_1" * 16,
+    "a_1" * 16 + "x",
+    "1a",
+    "_a",
+    "réseau",
+    "a٣",
+    "regio",
+    "region ",
+    "code ",
+    "*\n",
+    "region\n",
+    "groups",
+    "code=code",
+    "한",
+)
 
 
 def instant(us, rng):
@@ -73,10 +100,11 @@ def ordinal_of(day):
 
 
 def some(rng, things, least=0):
-    """A random part of them, in their order."""
-    things = list(things)
-    chosen = set(rng.sample(range(len(things)), rng.randint(min(least, len(things)), len(things))))
-    return tuple(one for at, one in enumerate(things) if at in chosen)
+    """A random part of them, in their order where it is not the least part."""
+    things = tuple(things)
+    mask = rng.getrandbits(len(things) + 1)
+    found = tuple(one for at, one in enumerate(things) if mask >> at & 1)
+    return found if len(found) >= min(least, len(things)) else tuple(rng.sample(things, min(least, len(things))))
 
 
 def shuffled(rng, things):
@@ -93,12 +121,15 @@ def make_measure(rng, name, domains, *, odd):
     """An agreed measure; an odd one is not what `agreement check` lets pass."""
     dimensions = shuffled(rng, some(rng, KEYS, 1))[: rng.choice((1, 2, 2, 3, 4))]
     given = {one: domains[one] for one in dimensions if one in domains}
-    grains = {one: ("code", "*", *PLAIN_DIMENSIONS.get(given.get(one, one), {"groups": ()})["groups"]) for one in dimensions}
+    coarse = [one for one in dimensions if one not in ("day", "hour") or odd]
+    grains = {one: ("code", "*", *(PLAIN_DIMENSIONS[given.get(one, one)]["groups"] if one in coarse else ())) for one in dimensions}
     levels = {a_level(rng, dimensions, grains) for _ in range(rng.randint(1, 6))}
     if rng.random() < 0.7:
         levels.add(",".join(f"{one}=code" for one in dimensions))
     if odd:
         given, dimensions, levels = odd_measure(rng, given, dimensions, levels)
+    elif rng.random() < 0.03:
+        given, dimensions, levels = MOST_CELLS
     plain = rng.random() < 0.15
     if plain:
         levels = sorted(levels)[:1]
@@ -122,12 +153,12 @@ def odd_measure(rng, given, dimensions, levels):
     if kind == 0:
         given[rng.choice(KEYS)] = rng.choice(("nowhere", "day", "hour", "zone", "two_thousand", "sex"))
     elif kind == 1:
-        levels |= {a_level(rng, dimensions, {one: ("code", *WRONG_GRAINS) for one in dimensions}) for _ in range(3)}
+        levels |= {a_level(rng, dimensions, dict.fromkeys(dimensions, ("code", *WRONG_GRAINS))) for _ in range(3)}
     elif kind == 2:
         levels |= {one.replace(",", ", ") for one in levels} | {one + "\n" for one in levels} | {one + "," for one in levels}
     elif kind == 3:
         dimensions = (*dimensions[:2], "ghost")
-        levels = {a_level(rng, dimensions, {one: ("code", "*") for one in dimensions}) for _ in range(3)}
+        levels = {a_level(rng, dimensions, dict.fromkeys(dimensions, ("code", "*"))) for _ in range(3)}
     elif kind == 4:
         dimensions = ()
     elif kind == 5:
@@ -157,9 +188,17 @@ def make_agreement(rng):
     n, t = len(contributors) + len(helpers), rng.choice((0, 0, 1, 1, 2))
     t = min(t, max(n - 1, 0)) if not odd else t
     least = (n + t) // 2 + 1
-    threshold = rng.choice((0, 0, least, rng.randint(least, max(n, least)))) if not odd else rng.choice((0, 0, least, least, least, n, n + 1, n // 2))
+    threshold = (
+        rng.choice((0, 0, least, rng.randint(least, max(n, least))))
+        if not odd
+        else rng.choice((0, 0, least, least, least, n, n + 1, n // 2))
+    )
     begins = rng.randrange(-3 * YEAR_US, 60 * YEAR_US)
-    lasts = rng.choice((1, 86_400_000_000, YEAR_US, YEAR_US)) if not odd else rng.choice((0, -1, 2, YEAR_US, YEAR_US, YEAR_US, YEAR_US, YEAR_US))
+    lasts = (
+        rng.choice((1, 86_400_000_000, YEAR_US, YEAR_US))
+        if not odd
+        else rng.choice((0, -1, 2, YEAR_US, YEAR_US, YEAR_US, YEAR_US, YEAR_US))
+    )
     zone = rng.choice(ZONES)
     domains = {"origin": zone, "destination": zone if rng.random() < 0.7 else rng.choice(ZONES), "zone": zone}
     names = [rng.choice(MEASURES) for _ in range(rng.choice((1, 2, 3)))]
@@ -174,7 +213,7 @@ def make_agreement(rng):
         "helpers": helpers,
         "recipients": recipients,
         "contributors_may_receive": may_receive,
-        "rho_total": rng.choice((top, top * 5, 100.0)) if not odd else rng.choice((top, top / 2, 1e-3)),
+        "rho_total": rng.choice((top, top * 5, 100.0)) if not odd else rng.choice((top, top, 100.0, top / 2, 1e-3)),
         "not_before": begins,
         "until": begins + lasts,
         "min_contributors": rng.choice((1, brings, brings)) if not odd else rng.randint(1, 5),
@@ -228,11 +267,12 @@ def base_request(rng, world):
     measure = usable[rng.choice(list(usable))]
     contributors, helpers = agreed["contributors"], agreed["helpers"]
     single = agreed["single"] and (measure["plain_threshold"] or rng.random() < 0.5 or agreed["min_contributors"] > len(contributors))
-    if single:
+    if single or rng.random() < 0.05:
         owners, plan = (rng.choice(contributors),), None
         me = owners[0]
     else:
-        owners = shuffled(rng, some(rng, dict.fromkeys(contributors), agreed["min_contributors"]))
+        least = agreed["min_contributors"] if rng.random() < 0.3 else len(contributors)
+        owners = shuffled(rng, some(rng, dict.fromkeys(contributors), least))
         helping = helpers if rng.random() < 0.8 else some(rng, helpers)
         listed = shuffled(rng, dict.fromkeys(owners + helping))
         s = agreed["threshold"] or (len(contributors) + len(helpers) + agreed["colluding"]) // 2 + 1
@@ -309,7 +349,9 @@ def change_now(rng, request):
     """The edges of the period, to the microsecond."""
     agreed = request["world"].plain
     begins, ends = agreed["not_before"], agreed["until"]
-    request["asking"]["now"] = rng.choice((begins, begins - 1, begins + 1, ends - 1, ends - 1, ends, ends + 1, begins - YEAR_US, ends + YEAR_US))
+    request["asking"]["now"] = rng.choice(
+        (begins, begins - 1, begins + 1, ends - 1, ends - 1, ends, ends + 1, begins - YEAR_US, ends + YEAR_US)
+    )
 
 
 def change_purpose(rng, request):
@@ -322,14 +364,24 @@ def change_requester(rng, request):
     """Somebody else of the alliance or nobody in it."""
     agreed = request["world"].plain
     request["asking"]["requester"] = rng.choice(
-        (*MEMBERS, *agreed["recipients"], *agreed["contributors"], *agreed["helpers"], "stranger", "", request["asking"]["requester"].upper())
+        (
+            *MEMBERS,
+            *agreed["recipients"],
+            *agreed["contributors"],
+            *agreed["helpers"],
+            "stranger",
+            "",
+            request["asking"]["requester"].upper(),
+        )
     )
 
 
 def change_me(rng, request):
     """Somebody else decides."""
     plan = request["asking"]["round"]
-    request["asking"]["me"] = rng.choice((*MEMBERS, *(plan["participants"] if plan else ()), *request["world"].plain["helpers"], "stranger"))
+    agreed = request["world"].plain
+    others = agreed["helpers"] + agreed["contributors"]
+    request["asking"]["me"] = rng.choice((*MEMBERS, *others, *others, *(plan["participants"] if plan else ()), "stranger"))
 
 
 def change_owners(rng, request):
@@ -359,7 +411,7 @@ def change_owners(rng, request):
         asking["round"]["participants"] = tuple(dict.fromkeys(owners + agreed["helpers"]))
 
 
-def change_round(rng, request):
+def change_round(rng, request):  # noqa: C901 - one line for each kind
     """Another plan, or one where there was none."""
     asking, agreed, owners = request["asking"], request["world"].plain, request["query"]["owners"]
     plan = asking["round"]
@@ -426,7 +478,7 @@ def change_dimensions(rng, request):
         query["levels"] = tuple(dict.fromkeys(a_level(rng, dims, dict.fromkeys(dims, ("code", "*", "region"))) for _ in range(2)))
 
 
-def change_levels(rng, request):
+def change_levels(rng, request):  # noqa: C901 - one line for each kind
     """Another agreed one, or one letter away from one."""
     query, measure = request["query"], request["measure"]
     levels = list(query["levels"])
@@ -438,7 +490,9 @@ def change_levels(rng, request):
     elif kind == 2:
         levels[at] = rng.choice((" " + text, text + " ", text.replace(",", ", "), text.replace("=", " = "), text + "\n", "\t" + text))
     elif kind == 3:
-        levels[at] = rng.choice((text + ",", "," + text, text.replace(",", ",,"), text.replace(",", ";"), text.replace("=", "=="), "", ",", "="))
+        levels[at] = rng.choice(
+            (text + ",", "," + text, text.replace(",", ",,"), text.replace(",", ";"), text.replace("=", "=="), "", ",", "=")
+        )
     elif kind == 4:
         levels[at] = rng.choice((text.upper(), text.replace("=", "＝"), text[:-1], text + "e", text.replace("=", ":")))
     elif kind == 5:
@@ -504,7 +558,9 @@ def change_limits(rng, request):
     now, rho, levels = asking["now"], query["rho"], query["levels"]
     tight = rng.random() < 0.5
     chosen = set(some(rng, ("paused", "until", "recipients", "measures", "levels", "rho"))) if rng.random() < 0.4 else {rng.choice(LIMITED)}
-    slug = [one for one in (asking["requester"], *some(rng, MEMBERS)) if one and one.islower() and (not tight or one != asking["requester"])]
+    slug = [
+        one for one in (asking["requester"], *some(rng, MEMBERS)) if one and one.islower() and (not tight or one != asking["requester"])
+    ]
     some_levels = [one for one in levels if not tight or rng.random() < 0.5] + ["zone=code", "zone=*"]
     request["limits"] = {
         "paused": "paused" in chosen and tight,
@@ -564,7 +620,7 @@ HOW_MANY = (0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 6)
 
 
 def requests(seed, count):
-    """Plain requests, each with its Agreement in both forms: ``(query, kept, asking, limits, world)`` as dicts."""
+    """Plain requests: dicts of ``query``, ``kept``, ``asking``, ``limits``, and the ``measure`` and ``world`` they were made from."""
     rng = random.Random(seed)
     for at in range(count):
         if at % 90 == 0:

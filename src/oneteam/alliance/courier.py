@@ -215,6 +215,10 @@ class Courier:
         except OneteamError as err:
             self._broken(err, outbox, acknowledged)
             return
+        except Exception as err:  # noqa: BLE001 - whatever the line or a library does, the letters must not be lost
+            LOG.error("%s: an exchange failed: %s", self.me, _what_and_where(err))  # noqa: TRY400
+            self._broken(UnreachableError("the exchange failed"), outbox, acknowledged)
+            return
         self._failures = 0
         self.connected.set()
         for refusal in refused:
@@ -322,9 +326,7 @@ class Courier:
                 LOG.debug("%s: %s", self.me, err.detail)
             return _failure(err)
         except Exception as err:  # noqa: BLE001 - whatever a message brings about, the node goes on
-            # Types and places only: the text of a foreign error may repeat data.
-            places = "".join(traceback.format_tb(err.__traceback__))
-            LOG.error("%s: '%s' of %s failed: %s\n%s", self.me, message.kind, message.sender, type(err).__name__, places)  # noqa: TRY400
+            LOG.error("%s: '%s' of %s failed: %s", self.me, message.kind, message.sender, _what_and_where(err))  # noqa: TRY400
             return _failure(OneteamError("the member's node failed on this message"))
 
     def _reply_message(self, message: Message, reply: Reply) -> Message:
@@ -348,6 +350,11 @@ class Courier:
     def _send(self, envelope: Envelope) -> None:
         self._outbox.append(envelope)
         self._wake.set()
+
+
+def _what_and_where(err: BaseException) -> str:
+    """Type and places only: the text of a foreign error may repeat data."""
+    return f"{type(err).__name__}\n{''.join(traceback.format_tb(err.__traceback__))}"
 
 
 def _failure(err: OneteamError) -> Reply:

@@ -18,7 +18,7 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, summary and plots; made if absent.")]
-Threads = Annotated[int, typer.Option(help="Blocks of 16 simulations at the same time; changes no number.", min=1, max=64)]
+Threads = Annotated[int, typer.Option(help="Blocks of 32 simulations at the same time; changes no number.", min=1, max=64)]
 Plots = Annotated[bool, typer.Option("--plots/--no-plots", help="Draw fan charts, and a map where shapes are given.")]
 DAY = ["%Y-%m-%d"]
 

@@ -175,7 +175,7 @@ def consistent(base: Domain, observed: Sequence[Observation]) -> tuple[Floats, F
         else:
             cells, weights = _shrunk(finest, expected, possible, mirror, weights)
         variance = cells.variance
-        table = _conditioned(base, coarser, cells, mirror)
+        table = _conditioned(base, coarser, finest, cells, mirror)
     if finest is not None and not possible.all():
         # All that is known of a diagonal that seems empty is that its sum is within the noise.
         variance = np.where(possible, variance, finest.sigma**2 / int((~possible).sum()))
@@ -266,15 +266,20 @@ def _shrunk(
     return Posterior(mean, variance, covariance), weights
 
 
-def _conditioned(base: Domain, coarser: Sequence[Observation], cells: Posterior, mirror: tuple[int, int] | None) -> Floats:
+def _conditioned(
+    base: Domain, coarser: Sequence[Observation], finest: Observation | None, cells: Posterior, mirror: tuple[int, int] | None
+) -> Floats:
     """The cells given every coarser level, none of them negative."""
+    # How far a cell rests on what was expected of it rather than on its own count: errors of the expectation are common to many cells.
+    rests = 1.0 if finest is None else np.clip(1.0 - cells.variance / finest.sigma**2, 0.0, 1.0)
+    common = BLOCK_ERROR * cells.mean * rests
     mean, free = cells.mean, np.ones(cells.mean.shape, np.bool_)
     table = mean
     for _ in range(CLIPPING_ROUNDS if coarser else 0):
         variance, covariance = cells.variance * free, cells.covariance * free
         if mirror is not None:
             covariance = covariance * np.swapaxes(free, *mirror)
-        table = _least_squares(base, coarser, mean, variance, covariance, mirror)
+        table = _least_squares(base, coarser, mean, variance, covariance, common * free, mirror)
         negative = table < 0
         if not negative.any():
             break
@@ -283,7 +288,13 @@ def _conditioned(base: Domain, coarser: Sequence[Observation], cells: Posterior,
 
 
 def _least_squares(
-    base: Domain, coarser: Sequence[Observation], mean: Floats, variance: Floats, covariance: Floats, mirror: tuple[int, int] | None
+    base: Domain,
+    coarser: Sequence[Observation],
+    mean: Floats,
+    variance: Floats,
+    covariance: Floats,
+    common: Floats,
+    mirror: tuple[int, int] | None,
 ) -> Floats:
     """Condition by mean + V A' (A V A' + S)^-1 (y - A mean) by conjugate gradients; V is diagonal but for mirrored cells."""
 
@@ -295,7 +306,7 @@ def _least_squares(
         if mirror is not None:
             moved += covariance * np.swapaxes(summed, *mirror)
         for each in coarser:
-            moved += BLOCK_ERROR**2 * mean * base.spread(each.level, base.coarsen(each.level, mean * summed))
+            moved += common * base.spread(each.level, base.coarsen(each.level, common * summed))
         return moved
 
     def apply(parts: Sequence[Floats]) -> list[Floats]:
@@ -305,7 +316,7 @@ def _least_squares(
     def dot(a: Sequence[Floats], b: Sequence[Floats]) -> float:
         return float(sum((x * y).sum() for x, y in zip(a, b, strict=True)))
 
-    scale = [base.coarsen(e.level, variance) + e.sigma**2 + (BLOCK_ERROR * base.coarsen(e.level, mean)) ** 2 for e in coarser]
+    scale = [base.coarsen(e.level, variance) + e.sigma**2 + base.coarsen(e.level, common) ** 2 for e in coarser]
     left = [e.values - base.coarsen(e.level, mean) for e in coarser]
     found = [np.zeros_like(part) for part in left]
     step = [part / by for part, by in zip(left, scale, strict=True)]

@@ -19,7 +19,9 @@ from oneteam.epidemic.service.world import load_world, read_trips
 from tests.telecom.needs import DATA, needs_data
 
 KOREA = DATA / "korea"
-ZONES = "code,population,population_15_plus,region,name\n01,40000,30000,0,Alpha\n02,60000,50000,0,Beta\n11,20000,15000,1,Gamma\n12,,,1,Delta\n"
+ZONES = (
+    "code,population,population_15_plus,region,name\n01,40000,30000,0,Alpha\n02,60000,50000,0,Beta\n11,20000,15000,1,Gamma\n12,,,1,Delta\n"
+)
 TRIPS = "origin,destination,trips_per_day\n01,02,8000\n02,01,8000\n02,11,3000\n11,02,3000\n"
 SCENARIO = """
 name = "Test"
@@ -68,7 +70,9 @@ def folder(tmp_path: Path) -> Path:
         matrix = level * (np.full((16, 16), 0.2) + np.eye(16) * (3.0 if setting != "school" else 0.0))
         if setting == "school":
             matrix[1:4, 1:4] += 4.0
-        (tmp_path / "contacts" / f"contacts_{setting}_16ages.csv").write_text("\n".join(",".join(f"{v:.3f}" for v in row) for row in matrix))
+        (tmp_path / "contacts" / f"contacts_{setting}_16ages.csv").write_text(
+            "\n".join(",".join(f"{v:.3f}" for v in row) for row in matrix)
+        )
     squares = [
         {
             "type": "Feature",
@@ -89,7 +93,17 @@ def with_measure(folder: Path, measure: str) -> Path:
 
 
 def test_simulate_by_command(folder: Path, tmp_path: Path) -> None:
-    words = ["simulate", "--preset", "covid19", "--zones", folder / "zones.csv", "--contacts", folder / "contacts", "--od", folder / "od.csv"]
+    words = [
+        "simulate",
+        "--preset",
+        "covid19",
+        "--zones",
+        folder / "zones.csv",
+        "--contacts",
+        folder / "contacts",
+        "--od",
+        folder / "od.csv",
+    ]
     words += ["--geometry", folder / "zones.geojson", "--members", 20, "--days", 60, "--infected", 50, "--out", tmp_path / "out", "--json"]
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""Run an ensemble: blocks of 16 members, on as many threads as wanted, with the same numbers whatever their number is."""
+"""Run an ensemble: blocks of 32 members, on as many threads as wanted, with the same numbers whatever their number is."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def run_ensemble(
         progress: is told how many members are done.
 
     Raises:
-        UnknownValueError: no members.
+        UnknownValueError: no members, or more zones and ages than there are counters.
         OutOfMemoryError: the counts would take more than `MAX_OUTPUT_BYTES`.
     """
     if members < 1:
@@ -110,6 +110,10 @@ def run_ensemble(
     zones, ages = plan.per_person.shape
     days, areas = len(plan.mobility), int(plan.area.max()) + 1
     a = model.arrays
+    if zones * ages * (len(a.group_source) + len(a.branch_target)) >= 2**32:
+        raise UnknownValueError(
+            f"{zones} zones x {ages} ages: too many for the counter of random numbers", hint="Simulate regions one by one."
+        )
     blocks = -(-members // LANES)
     shapes = {
         "flow_area": (len(model.flows), days, areas, LANES),

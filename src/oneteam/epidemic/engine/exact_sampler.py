@@ -1,4 +1,4 @@
-"""Binomial draws, 16 lanes at a time: the exact sampler, in double precision.
+"""Binomial draws, 32 lanes at a time: the exact sampler, in double precision.
 
 Lanes that expect less than `SWITCH` sum the probabilities from zero; the others reject from a transformed distribution (BTRS). "Exact"
 means: from the binomial distribution up to the rounding of doubles and uniform numbers of 53 bits.

@@ -1,4 +1,4 @@
-"""Binomial draws, 16 lanes at a time: the fast sampler.
+"""Binomial draws, 32 lanes at a time: the fast sampler.
 
 A draw is the binomial quantile of one uniform number. Lanes that expect less than `SWITCH` find it by summing the probabilities from zero,
 in single precision; the others by Cornish and Fisher's expansion to the third order, with Sheppard's corrections for the lattice. Being a

@@ -1,4 +1,4 @@
-"""One block of 16 members through time: the chain-binomial step.
+"""One block of 32 members through time: the chain-binomial step.
 
 On each day every way out of a compartment has a hazard; with h their sum, Binomial(n, 1 - exp(-h)) people leave, and are shared among the
 ways by binomials in turn. All of it is drawn from the counts at the start of the day.

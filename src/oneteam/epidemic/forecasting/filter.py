@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 _STREAM: Final = 0x0EA4F
 OFFSET: Final = 1.0
 """Added to counts before the logarithm is taken."""
+NEAR: Final = 0.1
 RECENT_WEEKS: Final = 80
 """The filter starts so long before the newest week."""
 _INCIDENCE, _BEFORE, _SUSCEPTIBLE, _TRANSMISSION = range(4)
@@ -41,7 +42,8 @@ class FilterSettings:
         damping: share of log growth that is still there a week later, in forecasts.
         report_cv: spread of reports beyond Poisson, as a share of their mean.
         outside: share of a place's pressure that comes from others.
-        taper: how much a place's report may move another place: 0 not at all, 1 as their covariance says.
+        taper: how much a place's report may move the places nearest to it: 0 not at all, 1 as their covariance says. Where movement is
+            known, farther places are moved less, and those with a tenth of the nearest's movement or less not at all.
         same_week: share of pressure from the week before; the rest is from two weeks before.
         susceptible: share of people who can be infected at the start.
         ascertained: share of infections that is reported.
@@ -61,7 +63,7 @@ class FilterSettings:
     waning_weeks: float = 40.0
 
 
-GRID: Final = ((0.2, 0.1), (0.35, 0.15), (0.35, 0.25))
+GRID: Final = ((0.1, 0.1), (0.2, 0.1), (0.35, 0.15), (0.35, 0.25))
 """Pairs of `walk` and `report_cv` among which the past decides, by how well one week told the next."""
 
 
@@ -118,7 +120,7 @@ def run_filter(counts: Floats, population: Floats, settings: FilterSettings, see
         settings.shared,
         settings.report_cv,
         settings.outside,
-        settings.taper,
+        _tapers(share, settings.taper, near=coupling is not None),
         settings.same_week,
         settings.ascertained,
         1.0 / settings.waning_weeks,
@@ -158,6 +160,16 @@ def _shares(population: Floats) -> Floats:
     np.fill_diagonal(share, 0.0)
     shares: Floats = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
     return shares
+
+
+def _tapers(share: Floats, taper: float, *, near: bool) -> Floats:
+    """How much the report of a place (rows) may move each other place."""
+    if not near:
+        return np.full(share.shape, taper)
+    both = share + share.T
+    relative = both / np.maximum(both.max(axis=1, keepdims=True), 1e-12)
+    found: Floats = taper * np.where(relative > NEAR, relative, 0.0)
+    return found
 
 
 def _start(counts: Floats, settings: FilterSettings, seed: int) -> Floats:
@@ -211,7 +223,7 @@ def _walk(state: Floats, key: np.uint64, week: int, walk: float, shared: float) 
 
 
 @compiled
-def _adjust(state: Floats, place: int, report: float, report_cv: float, taper: float) -> float:
+def _adjust(state: Floats, place: int, report: float, report_cv: float, taper: Floats) -> float:
     """Assimilate one report, in place, all parts of the state being logarithms; the log density that the report had."""
     places, members = state.shape[1], state.shape[2]
     seen = np.log(np.exp(state[0, place]) + OFFSET)
@@ -225,7 +237,7 @@ def _adjust(state: Floats, place: int, report: float, report_cv: float, taper: f
     seen -= mean
     step = shift + (shrink - 1.0) * seen
     for i in range(places):
-        factor = 1.0 if i == place else taper
+        factor = 1.0 if i == place else taper[i]
         if factor == 0.0:
             continue
         for part in range(4):
@@ -259,7 +271,7 @@ def _assimilate(
     shared: float,
     report_cv: float,
     outside: float,
-    taper: float,
+    tapers: Floats,
     same_week: float,
     ascertained: float,
     waning: float,
@@ -275,7 +287,7 @@ def _assimilate(
         state[:3] = np.log(state[:3])
         for i in range(places):
             if np.isfinite(reports[t, i]):
-                density = _adjust(state, i, reports[t, i], report_cv, taper)
+                density = _adjust(state, i, reports[t, i], report_cv, tapers[i])
                 if t >= min(8, weeks // 2):
                     score += density
                     scored += 1

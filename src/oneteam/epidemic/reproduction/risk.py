@@ -42,7 +42,7 @@ def risk_level(weekly_per_100k: float, probability_rising: float, probability_th
         level -= 1
     if probability_threshold >= EXPECTED:
         level = max(level, 3)
-    return min(4, max(1, level))
+    return int(min(4, max(1, level)))  # a sum of NumPy truth values is no int that JSON knows
 
 
 def cap_severity(level: int) -> Severity:

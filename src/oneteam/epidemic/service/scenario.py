@@ -109,4 +109,7 @@ def _draw(prepared: Prepared, baseline: Trajectories, changed: Trajectories, fol
     infections = next(iter(baseline.flows))
     people = prepared.loaded.world.population.sum(axis=1)
     less = (baseline.flows[infections].sum(axis=1, dtype=np.int64) - changed.flows[infections].sum(axis=1, dtype=np.int64)).mean(axis=0)
-    return ["fans.png", *draw_map(prepared, per_hundred(less, people), folder, out / "map-averted.png", "infections averted per 100 residents")]
+    return [
+        "fans.png",
+        *draw_map(prepared, per_hundred(less, people), folder, out / "map-averted.png", "infections averted per 100 residents"),
+    ]

@@ -249,7 +249,9 @@ def draw_run(prepared: Prepared, found: Trajectories, folder: Path, out: Path) -
     people = prepared.loaded.world.population.sum(axis=1)
     arrival = _arrival_day(infections, people)
     files += draw_map(prepared, arrival, folder, out / "map-arrival.png", f"days until {ARRIVED:.1%} of residents were infected, median")
-    files += draw_map(prepared, per_hundred(infections.sum(axis=1).mean(axis=0), people), folder, out / "map.png", "infections per 100 residents")
+    files += draw_map(
+        prepared, per_hundred(infections.sum(axis=1).mean(axis=0), people), folder, out / "map.png", "infections per 100 residents"
+    )
     return files
 
 

@@ -1,8 +1,9 @@
 """How long a joint answer takes: three carriers, a hub and a recipient as OS processes over TLS on loopback.
 
 Everything is in force: agreements signed by all, the gate's checks, budgets on disk before anything is computed, bounded contributions,
-discrete Gaussian noise, the secure sum, audit entries on disk before anything leaves, signed checkpoints and their proofs. Each carrier holds
-200,000 stored contributions. Every query has an id of its own, so no kept Release answers it. The last line is JSON.
+discrete Gaussian noise, the secure sum, audit entries on disk before anything leaves, signed checkpoints and their proofs. Each carrier
+holds 200,000 contributions, read from Parquet when its node starts and kept in memory, as a warm source keeps them; each query bounds
+and sums all of them anew. Every query has an id of its own, so no kept Release answers it. The last line is JSON.
 
     python bench/alliance_query.py [--queries 100] [--subscribers 200000] [--zones 250]
 """
@@ -168,7 +169,7 @@ async def hub(setup: Setup) -> None:
 
 async def member(setup: Setup, name: str) -> None:
     node, _ = make_node(setup, name)
-    await serve_node(node, ready=lambda: (setup.folder / f"{name}.ready").touch())
+    await serve_node(node, ready=(setup.folder / f"{name}.ready").touch)
 
 
 async def recipient(setup: Setup) -> None:

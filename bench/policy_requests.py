@@ -165,7 +165,7 @@ def odd_measure(rng, given, dimensions, levels):
         dimensions = (*dimensions, rng.choice(dimensions))
         levels = {a_level(rng, dimensions, dict.fromkeys(dimensions, ("code", "*"))) for _ in range(6)}
     elif kind == 6:
-        levels |= {",".join(f"{one}=*" for one in dimensions), ",".join(reversed(next(iter(levels)).split(",")))}
+        levels |= {",".join(f"{one}=*" for one in dimensions), ",".join(reversed(min(levels).split(",")))}
     else:
         levels = {one.split(",")[0] for one in levels}
     return given, dimensions, levels

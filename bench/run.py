@@ -22,10 +22,20 @@ SCRIPTS: dict[str, tuple[str, list[str]]] = {
     "telecom_ingest": ("telecom_ingest.py", []),
     "telecom_pipeline": ("telecom_pipeline.py", []),
     "telecom_notify": ("telecom_notify.py", []),
+    "alliance_query": ("alliance_query.py", []),
+    "secure_sum": ("secure_sum.py", []),
+    "secure_sum_1m": ("secure_sum.py", ["--cells", "1000000", "--rounds", "2"]),
+    "joint_release": ("joint_release.py", []),
+    "policy_fuzz": ("policy_fuzz.py", []),
+    "audit": ("audit.py", []),
+    "epidemic_engine": ("epidemic_engine.py", []),
+    "epidemic_forecast": ("epidemic_forecast.py", ["--zones", "250"]),
 }
 ON_REQUEST: dict[str, tuple[str, list[str]]] = {
     "telecom_scale_200m": ("telecom_scale.py", ["--events", "200000000"]),
     "telecom_scale_1b": ("telecom_scale.py", ["--events", "1000000000"]),
+    "ledger_kill": ("ledger_kill.py", []),
+    "epidemic_flu": ("epidemic_flu.py", []),
 }
 
 
@@ -57,8 +67,7 @@ def page(results: dict[str, dict]) -> str:
         "# Benchmarks",
         "",
         "Timings are noisy: read the ratios, which come from one run on one machine. Refresh this page with `make bench`;",
-        "the runs of 200 million and of a thousand million events are on request:",
-        "`python bench/run.py --only telecom_scale_200m` (or `_1b`).",
+        f"the long ones are on request, as `python bench/run.py --only NAME`: {', '.join(ON_REQUEST)}.",
         "",
     ]
     for name, entry in results.items():

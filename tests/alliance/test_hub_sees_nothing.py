@@ -1,7 +1,7 @@
 """Everything that the hub stores and everything that goes through its API, over many rounds, on two different data sets.
 
-The hub here keeps a copy of every letter, of every request and answer at its API, and of its own SQLite file. From all of that it must learn
-no more than docs/wire.md says: who fetches mail, who gets letters of which size class, and when.
+The hub here keeps a copy of every letter, of every request and answer at its API, and of its own SQLite file. From all of that it must
+learn no more than docs/wire.md says: who fetches mail, who gets letters of which size class, and when.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def crowded(name: str) -> Any:
     """A city on the move: everyone everywhere."""
     generator = np.random.default_rng(len(name))
     who = np.sort(generator.integers(0, 30_000, 60_000))
-    return lambda query, agreement: Contributions(who, {"zone": generator.integers(0, 25, 60_000).astype(np.int32)}, np.ones(60_000, np.int64))
+    zone = generator.integers(0, 25, 60_000).astype(np.int32)
+    return lambda query, agreement: Contributions(who, {"zone": zone}, np.ones(60_000, np.int64))
 
 
 def empty(name: str) -> Any:
@@ -175,7 +176,7 @@ def test_letters_look_like_noise(busy: tuple[Watching, Team, list[Release]]) -> 
     """No two begin alike, they do not compress, and their bytes are even."""
     hub, _, _ = busy
     bodies = [sealed for _, _, sealed in hub.letters]
-    assert len({body[:16] for body in bodies}) == len({body for body in bodies})
+    assert len({body[:16] for body in bodies}) == len(set(bodies))
     together = b"".join(set(bodies))
     assert len(zlib.compress(together, 9)) > 0.999 * len(together)
     counts = np.bincount(np.frombuffer(together, np.uint8), minlength=256)
@@ -211,7 +212,7 @@ def test_frames_of_the_api_carry_nothing_else(busy: tuple[Watching, Team, list[R
         for form in (Outgoing, Incoming):
             try:
                 unpack(body, form)
-            except Exception:  # noqa: BLE001, S112
+            except Exception:  # noqa: BLE001
                 continue
             forms[form.__name__] += 1
             break

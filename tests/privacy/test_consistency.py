@@ -12,7 +12,7 @@ from tests.privacy.parties import an_agreement, document
 from oneteam.core.errors import UnknownValueError
 from oneteam.core.model import Agreement
 from oneteam.privacy.consistency import Observation, base_domain, consistent, estimate, estimates, mirrored_axes
-from oneteam.privacy.levels import Axis, Domain, parse_level
+from oneteam.privacy.levels import HOURS, Axis, Domain, parse_level
 
 SIZE = 40
 CODES = tuple(f"z{i:02d}" for i in range(SIZE))
@@ -74,6 +74,26 @@ def test_little_noise_leaves_the_counts_as_they_are() -> None:
     table, variance = consistent(SQUARE, observed(truth, 4, factor=1e-3))
     np.testing.assert_allclose(table, truth, atol=0.1)
     assert np.sqrt(variance).max() < 0.1
+
+
+def test_coarse_levels_are_not_spoilt_by_well_expected_cells() -> None:
+    """A table that is the product of its margins: cells follow their expectation closely, and its errors are common to many."""
+    rng = np.random.default_rng(0)
+    days, hours, zones = rng.uniform(0.8, 1.2, 3), 1 + 0.5 * np.sin(np.arange(24) / 4), rng.lognormal(4, 1, 60)
+    truth = rng.poisson(days[:, None, None] * hours[None, :, None] * zones).astype(np.float64)
+    codes = tuple(map(str, range(60)))
+    domain = Domain(
+        (Axis("day", ("1", "2", "3"), {}), Axis("hour", HOURS, {}), Axis("zone", codes, {"region": tuple(str(i // 12) for i in range(60))}))
+    )
+    levels = [parse_level(text) for text in ("day=code,hour=code,zone=code", "day=code,hour=*,zone=region", "day=*,hour=code,zone=code")]
+    seen = [
+        Observation(level, domain.coarsen(level, truth) + rng.normal(0, sigma, domain.shape_of(level)), sigma)
+        for level, sigma in zip(levels, (60.0, 200.0, 200.0), strict=True)
+    ]
+    table, _ = consistent(domain, seen)
+    for each, most in zip(seen, (0.7, 1.3, 0.7), strict=True):
+        true = domain.coarsen(each.level, truth)
+        assert np.abs(domain.coarsen(each.level, table) - true).sum() < most * np.abs(each.values - true).sum()
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -1,4 +1,4 @@
-"""What a member has on offer, in the words of DCAT 3: datasets without a row of them, measures, and the agreements under which they may be asked.
+"""What a member has on offer, in the words of DCAT 3: datasets without a row of them, measures, and agreements.
 
 A dataset becomes a ``dcat:Dataset``, a measure a ``dcat:DataService`` that serves it (nothing is downloaded: a Query goes in, a Release
 comes out), and an Agreement an ``odrl:Agreement`` that the dataset's offer points to. An asking member sees the agreements that it is a

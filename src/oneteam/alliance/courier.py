@@ -128,12 +128,13 @@ class Courier:
                 acknowledged, self._acknowledged = self._acknowledged[:MAX_LETTERS], self._acknowledged[MAX_LETTERS:]
                 _spawn(self._exchanges, self._exchange(outbox, acknowledged)).add_done_callback(lambda _: self._wake.set())
         finally:
+            # First, and without waiting: a second cancellation would interrupt what stands after an await.
+            self._replies.save(self._now())
+            for asked in self._asked.values():
+                asked.answer.cancel()
             for task in self._exchanges | self._tasks:
                 task.cancel()
             await asyncio.gather(*self._exchanges, *self._tasks, return_exceptions=True)
-            for asked in self._asked.values():
-                asked.answer.cancel()
-            self._replies.save(self._now())
 
     async def ask(
         self,

@@ -5,10 +5,10 @@ Release and the Agreement's public domains alone; no number depends on a row but
 
 1. *Expected counts*: the table without structure of its own that has the coarser levels' sums (iterative proportional fitting).
 2. *Shrinkage*: each finest count is weighed against what is expected of it (`oneteam.privacy.shrinkage`).
-3. *Consistency*: generalised least squares. The cells, with the variances of step 2, are conditioned on every coarser level with its own
-   noise (Hay, Rastogi, Miklau and Suciu, "Boosting the accuracy of differentially private histograms through consistency", VLDB 2010, for
-   trees; here any levels). Cells that would become negative are set to zero and the rest conditioned again. Every coarser level is then
-   the sum of its cells.
+3. *Consistency*: generalised least squares. The cells, with the variances of step 2 and, as far as they rest on expectation, an error in
+   common with the others of their coarse cell, are conditioned on every coarser level with its own noise (Hay, Rastogi, Miklau and
+   Suciu, "Boosting the accuracy of differentially private histograms through consistency", VLDB 2010, for trees; here any levels). Cells
+   that would become negative are set to zero and the rest conditioned again. Every coarser level is then the sum of its cells.
 
 Steps 1 to 3 are done twice, the second time expecting what the first found. All settings were fixed on synthetic countries.
 """
@@ -35,7 +35,8 @@ Floats = NDArray[np.float64]
 ROUNDS: Final = 2
 FITTING_ROUNDS: Final = 15
 CLIPPING_ROUNDS: Final = 4
-BLOCK_ERROR: Final = 0.2
+BLOCK_ERROR: Final = 0.1
+"""Standard deviation of the error that the cells of one coarse cell have in common, as a share of what is expected of them."""
 CG_STEPS: Final = 60
 CG_TOLERANCE: Final = 1e-10
 
@@ -125,6 +126,8 @@ def estimates(release: Release, agreement: Agreement) -> tuple[LevelEstimate, ..
     for level, seen in zip(levels, observed, strict=True):
         # Each cell's own noise and what the cells within it leave open, as two independent accounts of the same sum.
         inner = base.coarsen(seen.level, variance)
+        if not seen.level.is_finest:
+            inner = inner + (BLOCK_ERROR * base.coarsen(seen.level, table)) ** 2
         std = np.sqrt(inner) if seen.level.is_finest else np.sqrt(inner * seen.sigma**2 / (inner + seen.sigma**2))
         found.append(LevelEstimate(level, base.coarsen(seen.level, table), std))
     return tuple(found)
@@ -296,7 +299,10 @@ def _least_squares(
     common: Floats,
     mirror: tuple[int, int] | None,
 ) -> Floats:
-    """Condition by mean + V A' (A V A' + S)^-1 (y - A mean) by conjugate gradients; V is diagonal but for mirrored cells."""
+    """Condition by mean + V A' (A V A' + S)^-1 (y - A mean), with conjugate gradients.
+
+    V has the variances, the covariances of mirrored cells, and for each coarse cell the product of its cells' common errors.
+    """
 
     def spread(parts: Sequence[Floats]) -> Floats:
         summed = np.zeros(base.shape)

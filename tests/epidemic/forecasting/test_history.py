@@ -91,3 +91,14 @@ def test_bad_movement(change, error, words):
     rows = {k: v for k, v in (movement_rows() | change).items() if v is not None}
     with pytest.raises(error, match=words):
         parse_movement(pa.table(rows), "m.csv")
+
+
+def test_the_movement_index_never_knows_a_week_before_it_is_published():
+    rows = {"week_start": ["2020-03-02", "2020-03-09", "2020-03-16"], "location": ["a"] * 3, "trips": [100.0, 200.0, 400.0]}
+    movement = parse_movement(pa.table(rows), "m.csv")
+    weeks = np.arange(np.datetime64("2020-03-14"), np.datetime64("2020-04-25"), 7)
+    found = movement.index_by_week(("a", "z"), weeks, date(2020, 4, 11))
+    assert np.isnan(found[:, 1]).all()
+    # Weeks that end on 14 and 21 March know nothing; then one week more each week, until what is published on the day of the data ends.
+    assert np.allclose(found[2:, 0], np.log([0.5, 1.0, 2.0, 2.0]))
+    assert np.isnan(found[:2, 0]).all()

@@ -22,8 +22,8 @@ from oneteam.stats.random import derive, mix, stream_key
 F = TypeVar("F", bound=Callable[..., object])
 
 LANES: Final = 32
-"""Members side by side: two AVX-512 registers of 32-bit numbers, four of AVX2. Fewer leave the calls between loops unpaid for, more outgrow the
-cache."""
+"""Members side by side: two AVX-512 registers of 32-bit numbers, four of AVX2. Fewer do not pay for the calls between loops, more outgrow
+the cache."""
 
 NOT_NEGATIVE: Final = 0x7FFF_FFFF_FFFF
 """An index that is masked by it is seen not to count from the end, without which a loop over it stays scalar."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oneteam.core.errors import MissingExtraError
-from oneteam.epidemic.forecasting.features import LEVELS_OF_SERIES, NAMES, Rows
+from oneteam.epidemic.forecasting.features import LEVELS_OF_SERIES, NAMES, OF_MOVEMENT, Rows
 from oneteam.epidemic.forecasting.linear import LinearModel, weighted_quantiles
 
 Floats = npt.NDArray[np.float64]
@@ -97,7 +97,8 @@ def fit_boosted(rows: Rows, base: LinearModel, seed: int, settings: BoostingSett
         MissingExtraError: LightGBM is not installed.
     """
     lgb = _lightgbm()
-    columns = np.array([i for i, name in enumerate(NAMES) if settings.with_level or name not in LEVELS_OF_SERIES], np.int64)
+    left_out = OF_MOVEMENT if settings.with_level else OF_MOVEMENT + LEVELS_OF_SERIES
+    columns = np.array([i for i, name in enumerate(NAMES) if name not in left_out], np.int64)
     x = np.ascontiguousarray(rows.x[:, columns])
     relative = _relative_errors(rows, base)
     random = np.random.default_rng([seed, int(settings.with_level)])

@@ -24,10 +24,12 @@ NAMES: Final = (
     "bend_slope_4", "bend_4", "off_bend_4", "bend_slope_6", "bend_6", "off_bend_6",
     "mean_2", "mean_4", "below_peak_16", "above_low_26",
     "nation_level", "nation_change_1", "nation_change_2", "nation_change_1_before",
-    "week", "christmas", "kind", "log_population", "centre", "spread", "noise", "step",
+    "week", "christmas", "kind", "log_population", "centre", "spread", "noise", "movement", "movement_change", "step",
 )  # fmt: skip
 """Names of the features, in order."""
 COLUMN: Final = {name: i for i, name in enumerate(NAMES)}
+OF_MOVEMENT: Final = ("movement", "movement_change")
+"""Features that need movement data."""
 LEVELS_OF_SERIES: Final = ("level", "mean_2", "mean_4", "nation_level", "centre", "below_peak_16", "above_low_26")
 """Features that tell how high a series stands, not how it moves."""
 BLOCK_WEEKS: Final = 10
@@ -128,6 +130,7 @@ def features(scaled: Scaled) -> Singles:
     nation = _nation(scaled)
     moved = nation - lagged(nation, 1)
     _, week = season_of(scaled.panel.weeks)
+    movement, nothing = scaled.panel.movement, np.full((1, 1), np.nan)
     columns: dict[str, Floats] = {
         "level": z,
         "change_1": change,
@@ -150,6 +153,8 @@ def features(scaled: Scaled) -> Singles:
         "centre": scaled.centre[None],
         "spread": scaled.spread[None],
         "noise": _trailing_mean(np.abs(lines[4][0] - z), 12, 5),
+        "movement": nothing if movement is None else movement,
+        "movement_change": nothing if movement is None else movement - lagged(movement, 4),
     }
     for n, fit in lines.items():
         columns[f"slope_{n}"], columns[f"off_line_{n}"] = fit[1], fit[0] - z

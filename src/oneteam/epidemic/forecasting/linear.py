@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from oneteam.epidemic.forecasting.features import COLUMN, Rows
+from oneteam.epidemic.forecasting.features import COLUMN, OF_MOVEMENT, Rows
 from oneteam.epidemic.hub.levels import LEVELS
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +32,7 @@ _CHANGES: Final = (
 _STANDS: Final = ("level", "nation_level", "below_peak_16", "above_low_26", "mean_4")
 _CHANGE_LIMIT: Final = 0.6
 _STAND_LIMIT: Final = 2.0
+_MOVEMENT_LIMIT: Final = 1.0
 _ERROR_FLOOR: Final = 0.01
 
 
@@ -146,6 +147,8 @@ def _mean_terms(x: Singles, *, seasonal: bool) -> Floats:
     columns += [_clipped(x, name, _CHANGE_LIMIT) for name in _CHANGES]
     columns += [_clipped(x, name, _STAND_LIMIT) for name in _STANDS]
     columns += [slope * level, slope * np.abs(slope), _clipped(x, "nation_change_1", _CHANGE_LIMIT) * level]
+    # All zero, and so without any say, where there is no movement.
+    columns += [_clipped(x, name, _MOVEMENT_LIMIT) for name in OF_MOVEMENT]
     if seasonal:
         # A tent over each week about Christmas: reports and contacts jump there, and where the origin stands tells which jumps lie ahead.
         christmas = x[:, COLUMN["christmas"]].astype(np.float64)

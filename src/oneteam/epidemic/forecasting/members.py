@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Final
@@ -21,7 +21,7 @@ from oneteam.epidemic.forecasting.history import History, data_day, history_pane
 from oneteam.epidemic.forecasting.linear import LinearModel, fit_linear
 from oneteam.epidemic.forecasting.mobility import Movement
 from oneteam.epidemic.forecasting.nowcast import Revisions, completed, learn_revisions, nowcast_quantiles
-from oneteam.epidemic.forecasting.panel import Scaled, panel_of, scale
+from oneteam.epidemic.forecasting.panel import Panel, Scaled, panel_of, scale
 from oneteam.epidemic.hub.forecasts import QuantileForecasts
 from oneteam.epidemic.hub.levels import LEVELS
 from oneteam.epidemic.hub.locations import Locations
@@ -33,7 +33,7 @@ Ints = npt.NDArray[np.int64]
 ENSEMBLE: Final = "oneteam-ensemble"
 LINEAR, BOOSTED, SHAPE, FILTER = "oneteam-linear", "oneteam-boosted", "oneteam-boosted-shape", "oneteam-filter"
 MEMBERS: Final = (LINEAR, BOOSTED, SHAPE, FILTER, BASELINE)
-PRIOR_SEASONAL: Final = {LINEAR: 1.0, BOOSTED: 1.0, SHAPE: 0.5, FILTER: 0.0, BASELINE: 0.0}
+PRIOR_SEASONAL: Final = {LINEAR: 1.0, BOOSTED: 1.5, SHAPE: 0.5, FILTER: 0.25, BASELINE: 0.0}
 """Weights before anything was scored, where histories show seasons. Persistence is there to be compared with."""
 PRIOR_EMERGING: Final = {LINEAR: 1.0, BOOSTED: 0.0, SHAPE: 0.0, FILTER: 2.0, BASELINE: 0.0}
 """The same where there is no history: trees have too little to learn from, and the filter's depletion of susceptibles counts."""
@@ -80,9 +80,17 @@ class Known:
         """The target, then the histories as they were known."""
         day = data_day(self.snapshot.reference_date, self.snapshot.as_of)
         known = [h.known_on(day) for h in self.histories]
-        panels = [panel_of(self.snapshot, self.population)]
+        panels = [self.own_panel(self.snapshot)]
         panels += [history_panel(h, kind) for kind, h in enumerate(known, 1) if len(h.weeks) and h.places]
         return [scale(p, logarithmic=not self.seasonal) for p in panels]
+
+    def own_panel(self, snapshot: Snapshot) -> Panel:
+        """The target as a panel, with what is known of movement."""
+        panel = panel_of(snapshot, self.population)
+        if self.movement is None:
+            return panel
+        day = data_day(snapshot.reference_date, snapshot.as_of)
+        return replace(panel, movement=self.movement.index_by_week(panel.places, panel.weeks, day))
 
     @cached_property
     def seasonal(self) -> bool:
@@ -144,7 +152,7 @@ def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int
     if member == FILTER:
         _by_filter(values, whole, known, horizons, seed)
     elif learned is not None:
-        scaled = scale(panel_of(whole, known.population), logarithmic=not known.seasonal)
+        scaled = scale(known.own_panel(whole), logarithmic=not known.seasonal)
         for at, horizon in enumerate(horizons):
             step = horizon + snapshot.lag_weeks
             if step in learned.steps:

@@ -53,6 +53,28 @@ class Movement:
         """Rows that are published on a day."""
         return np.asarray(self.week + (WEEK_D + PUBLICATION_LAG_D) <= np.datetime64(day, "D"))
 
+    def index_by_week(self, codes: tuple[str, ...], weeks: Days, day: date) -> Floats:
+        """Logarithm of a place's trips over their median, as known at the end of each week, shape (weeks, places); NaN where unknown.
+
+        Trips from a place to others, or of its residents, in the newest week that was published by then.
+        """
+        known = self.known_on(day) & (self.week > _ALWAYS)
+        out = np.full((len(weeks), len(codes)), np.nan)
+        if not known.any():
+            return out
+        starts, row = np.unique(self.week[known], return_inverse=True)
+        trips = np.zeros((len(starts), len(self.places)))
+        np.add.at(trips, (row, self.origin[known]), np.nan_to_num(self.trips[known]))
+        with np.errstate(all="ignore"):
+            index = np.log(np.where(trips > 0, trips, np.nan))
+        index -= np.array([np.median(c[np.isfinite(c)]) if np.isfinite(c).any() else 0.0 for c in index.T])
+        newest = np.searchsorted(starts + (WEEK_D + PUBLICATION_LAG_D), weeks, side="right") - 1
+        at = {place: i for i, place in enumerate(self.places)}
+        for i, code in enumerate(codes):
+            if code in at:
+                out[newest >= 0, i] = index[newest[newest >= 0], at[code]]
+        return out
+
     def coupling(self, codes: tuple[str, ...], day: date, weeks: int = 4) -> Floats | None:
         """Share of each place's trips to and from every other place in the newest known weeks, shape (places, places); rows sum to 1.
 

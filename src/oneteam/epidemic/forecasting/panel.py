@@ -53,6 +53,8 @@ class Panel:
         population: persons, NaN where the rate has no population, shape (places,).
         aggregate: position of the place that is the sum of the others; None where there is none.
         used: weeks that may be learned from, shape (weeks,).
+        movement: logarithm of how much people of a place moved, relative to their usual, as it was known in each week; None where there is
+            no movement, shape (weeks, places).
     """
 
     source: str
@@ -63,6 +65,7 @@ class Panel:
     population: Floats
     aggregate: int | None
     used: Flags
+    movement: Floats | None = None
 
 
 @dataclass(frozen=True)

@@ -265,7 +265,7 @@ def _arrival_day(infections: Counts, people: npt.NDArray[np.int64]) -> npt.NDArr
 
 def per_hundred(counts: npt.NDArray[np.float64], people: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Counts per 100 residents; NaN where nobody lives."""
-    return np.divide(100.0 * counts, people, out=np.full(len(people), np.nan), where=people > 0)
+    return np.asarray(np.divide(100.0 * counts, people, out=np.full(len(people), np.nan), where=people > 0))
 
 
 def draw_map(prepared: Prepared, numbers: npt.NDArray[np.float64], folder: Path, path: Path, unit: str) -> list[str]:

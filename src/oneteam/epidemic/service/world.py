@@ -174,7 +174,7 @@ def _commuting(files: WorldFiles, folder: Path, codes: list[str], people: Floats
         unit_of_zone = _crosswalk(folder / files.crosswalk, units, codes, notes)
         if len(set(unit_of_zone.tolist()) - {-1}) < int((unit_of_zone >= 0).sum()):
             notes.append(
-                f"The file does not tell trips between zones of one unit: {files.within_trips_per_resident:g} a day and resident were assumed."
+                f"Trips between zones of one unit are not in the file: {files.within_trips_per_resident:g} a day and resident were assumed."
             )
         trips = split_units(trips, unit_of_zone, people, within_trips_per_resident=files.within_trips_per_resident)
     else:

@@ -1,0 +1,286 @@
+"""The first page: where next, where from, what a measure would do; each with its date, its validation and its track record."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final, Literal
+
+from oneteam.core.model import Text
+from oneteam.epidemic.report.measures import measures_words
+from oneteam.epidemic.report.study import Imports, Outlook, Study, WhatIf
+from oneteam.epidemic.report.voice import count, day_words, joined, percent, points, words
+
+TOP: Final = 5
+STALE_D: Final = 28
+"""Data this much older than the forecast's are pointed out."""
+Grade = Literal["checked", "partly", "unchecked"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the first page.
+
+    Args:
+        key: ``next``, ``from`` or ``if``.
+        question: that it answers.
+        answer: HTML.
+        data: what it rests on, and to which day.
+        grade: whether it was compared with what happened.
+        validation: the same in words.
+        record: how good it was so far.
+        warning: what the reader must know; None for nothing.
+    """
+
+    key: str
+    question: Text
+    answer: Text
+    data: Text
+    grade: Grade
+    validation: Text
+    record: Text
+    warning: Text | None = None
+
+
+def findings(study: Study) -> tuple[Finding, Finding, Finding]:
+    """The three sentences."""
+    return where_next(study), where_from(study), what_if(study)
+
+
+def strong(text: Text) -> Text:
+    """Names that stand out, as HTML."""
+    return Text(en=f"<strong>{html.escape(text.en)}</strong>", ko=f"<strong>{html.escape(text.ko)}</strong>")
+
+
+def where_next(study: Study) -> Finding:
+    """The places likeliest to reach the threshold, and how that changed."""
+    week = day_words(study.reference_date + timedelta(days=7 * study.horizon))
+    ranked = [o for o in study.outlooks if o.probability is not None]
+    top = joined([_chance(o) for o in ranked[:TOP]], "; ", "; ")
+    counted, rule = study.counted, study.rule
+    likely = sum(1 for o in ranked if (o.probability or 0.0) >= 0.5)
+    if ranked:
+        answer = words(
+            f"In the week to {week.en}, the chance of {html.escape(rule.en)} is highest in {top.en}. "
+            f"It is at least even in {likely} of {len(ranked)} places.",
+            f"{week.ko}까지 한 주 동안 {html.escape(rule.ko)}에 이를 확률은 {top.ko} 순으로 높습니다. "
+            f"{len(ranked)}곳 가운데 {likely}곳에서 50% 이상입니다.",
+        )
+    else:
+        answer = words("No place has a threshold: no population is known.", "인구를 알 수 없어 기준을 정한 지역이 없습니다.")
+    data_day = study.truth.weeks[study.truth.weeks <= _day64(study.reference_date)][-1].item()
+    grade, validation = _validation(study)
+    return Finding(
+        "next",
+        words("Where next?", "다음은 어디인가?"),
+        answer,
+        words(f"{counted.en.capitalize()} reported to {day_words(data_day).en}", f"{day_words(data_day).ko}까지 보고된 {counted.ko}"),
+        grade,
+        validation,
+        forecast_record(study),
+    )
+
+
+def _chance(o: Outlook) -> Text:
+    assert o.probability is not None
+    name = strong(o.place.name)
+    change = "" if o.change is None else f", {points(o.change)}"
+    since_en = "" if o.change is None else " points since last week"
+    since_ko = "" if o.change is None else "%p(지난주 대비)"
+    return words(
+        f"{name.en} ({percent(o.probability)}<small>{change}{since_en}</small>)",
+        f"{name.ko}({percent(o.probability)}<small>{change}{since_ko}</small>)",
+    )
+
+
+def _day64(day: date) -> Any:
+    import numpy as np
+
+    return np.datetime64(day, "D")
+
+
+def _validation(study: Study) -> tuple[Grade, Text]:
+    row, scores = study.score_row, study.scores
+    if row is None or scores is None:
+        return "unchecked", words("Not checked: past forecasts were not scored", "검증 안 됨: 과거 예측을 채점하지 않음")
+    revised = study.label != "vintage"
+    return "checked", words(
+        f"Checked against {row['tasks']:,} past outcomes" + (", on data as revised later" if revised else ""),
+        f"과거 실제값 {row['tasks']:,}개와 대조해 검증" + (" (사후 수정 자료 기준)" if revised else ""),
+    )
+
+
+def forecast_record(study: Study) -> Text:
+    """Error against persistence, and whether intervals and probabilities held."""
+    row, scores = study.score_row, study.scores
+    if row is None or scores is None:
+        return words("No track record.", "예측 이력이 없습니다.")
+    held = round(100 * row["coverage_95"])
+    en = [f"{held}% of outcomes fell inside the 95% interval"]
+    ko = [f"실제값의 {held}%가 95% 구간 안"]
+    relative = row.get("relative_log_wis")
+    if relative is not None:
+        better = round(100 * (1 - relative))
+        en.append(f"error {abs(better)}% {'smaller' if better >= 0 else 'larger'} than “as last week”")
+        ko.append(f"‘지난주와 같음’보다 오차 {abs(better)}% {'작음' if better >= 0 else '큼'}")
+    alerts = row.get("alerts")
+    if alerts and alerts["alerts"] and scores.get("threshold") == study.rule_in_scores:
+        right = alerts["alerts"] - alerts["false_alarms"]
+        en.append(f"{right:,} of {alerts['alerts']:,} alerts (chance of 50% or more) were right")
+        ko.append(f"경보(확률 50% 이상) {alerts['alerts']:,}회 중 {right:,}회 적중")
+    return words(_sentence(en), ", ".join(ko) + ".")
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    text = "; ".join(parts)
+    return text[0].upper() + text[1:] + "."
+
+
+def where_from(study: Study) -> Finding:
+    """The origins of imported cases, or that they cannot be known."""
+    question = words("Where from?", "어디에서 오는가?")
+    imports = study.imports
+    if imports is None:
+        return Finding(
+            "from",
+            question,
+            words("Importation was not examined in this report.", "이 보고서에서는 해외 유입을 분석하지 않았습니다."),
+            words("No data given", "자료 없음"),
+            "unchecked",
+            words("Not checked", "검증 안 됨"),
+            words("No track record.", "이력이 없습니다."),
+        )
+    answer = _origins(imports) if imports.identifiable else _unknown_origin(imports)
+    last = imports.last_observed or imports.weeks[-1].item()
+    grade, validation, record = _import_record(imports)
+    old = (study.reference_date - last).days
+    warning = None
+    if old > STALE_D:
+        warning = words(
+            f"These data end {old:,} days before the forecast above: they show the method, not today’s importation.",
+            f"이 자료는 위 예측보다 {old:,}일 앞서 끝납니다. 현재의 유입이 아니라 방법을 보여 줍니다.",
+        )
+    data = words(f"Imported cases to {day_words(last).en}", f"{day_words(last).ko}까지의 해외 유입 환자")
+    return Finding("from", question, answer, data, grade, validation, record, warning)
+
+
+def _origins(imports: Imports) -> Text:
+    total = sum(o["mean"] for o in imports.origins) or 1.0
+    parts = []
+    for o in imports.origins[:TOP]:
+        interval = f"{count(o['low'])}–{count(o['high'])}"
+        name = html.escape(str(o["origin"]))
+        text = f"<strong>{name}</strong> ({percent(o['mean'] / total)}<small>, {count(o['mean'])}; 95% {interval}</small>)"
+        parts.append(words(text, text))
+    top = joined(parts, "; ", "; ")
+    first = imports.origins[0]
+    sure = percent(first["probability_first"])
+    return words(
+        f"Most imported cases are expected from {top.en}. That {html.escape(str(first['origin']))} is first is {sure} certain.",
+        f"해외 유입은 {top.ko} 순으로 많을 것으로 추정됩니다. {html.escape(str(first['origin']))}이(가) 1위일 확률은 {sure}입니다.",
+    )
+
+
+def _unknown_origin(imports: Imports) -> Text:
+    en = "<strong>Origin not identifiable</strong>: no table says how many people came from which country, so none is ranked."
+    ko = "<strong>유입 국가를 식별할 수 없습니다</strong>: 국가별 입국자 자료가 없어 순위를 매기지 않습니다."
+    ahead = next_total(imports)
+    if ahead is not None:
+        week, low, middle, high = ahead
+        day = day_words(week)
+        en += f" In all, {count(middle)} imported cases (95% {count(low)}–{count(high)}) were expected in the week to {day.en}."
+        ko += f" 전국 합계는 {day.ko}까지 한 주에 {count(middle)}명(95% {count(low)}–{count(high)})으로 예측되었습니다."
+    return words(en, ko)
+
+
+def next_total(imports: Imports) -> tuple[date, float, float, float] | None:
+    """Forecast of the first week after the last observed one: its end, 2.5%, 50% and 97.5% quantile."""
+    last = imports.last_observed
+    for week, (low, middle, high) in zip(imports.weeks.tolist(), imports.quantiles.tolist(), strict=True):
+        if (last is None or week > last) and middle == middle:  # noqa: PLR0124  NaN alone differs from itself
+            return week, low, middle, high
+    return None
+
+
+def _import_record(imports: Imports) -> tuple[Grade, Text, Text]:
+    scores = imports.scores
+    if not scores.get("weeks"):
+        return "unchecked", words("Not checked against found imports", "실제 유입과 대조하지 않음"), words("No track record.", "이력 없음.")
+    weeks, held = int(scores["weeks"]), round(100 * scores["coverage_95"])
+    better = scores["log_score"] < scores["naive_log_score"]
+    record = words(
+        f"{held}% of {weeks} weekly totals fell inside the 95% interval; "
+        f"log score {scores['log_score']:.2f} against {scores['naive_log_score']:.2f} of “as last week” ({'better' if better else 'worse'}).",
+        f"주간 합계 {weeks}개 중 {held}%가 95% 구간 안, 로그 점수 {scores['log_score']:.2f}"
+        f"(‘지난주와 같음’ {scores['naive_log_score']:.2f}, {'더 좋음' if better else '더 나쁨'}).",
+    )
+    part = words("National totals checked; origins cannot be checked", "전국 합계만 검증, 유입 국가는 검증 불가")
+    return "partly", part, record
+
+
+def what_if(study: Study) -> Finding:
+    """What the scenario's measures would do."""
+    question = words("What would a measure do?", "조치의 효과는?")
+    found = study.what_if
+    if found is None:
+        return Finding(
+            "if",
+            question,
+            words("No measure was examined in this report.", "이 보고서에서는 조치를 분석하지 않았습니다."),
+            words("No scenario given", "시나리오 없음"),
+            "unchecked",
+            words("Not checked", "검증 안 됨"),
+            words("No track record.", "이력이 없습니다."),
+        )
+    run = found.scenario.run
+    start = day_words(run.first_day)
+    return Finding(
+        "if",
+        question,
+        _effect(study, found),
+        words(f"Simulated from {start.en} for {run.days} days", f"{start.ko}부터 {run.days}일간 모의"),
+        "unchecked",
+        words("Model scenario: not validated", "모형 시나리오: 검증되지 않음"),
+        words(
+            f"{run.members} pairs of simulations with the same random numbers; no outcome exists to compare with.",
+            f"같은 난수를 쓴 모의실험 {run.members}쌍. 비교할 실제 결과가 없습니다.",
+        ),
+    )
+
+
+def _effect(study: Study, found: WhatIf) -> Text:
+    main = found.averted[found.first_quantity]
+    share, averted = main["share"], main["averted"]
+    end = day_words(found.days[-1].item())
+    measure = measures_words(found.scenario.measures, found.scenario.run.first_day, study.named)
+    interval = f"{count(averted['low'])}–{count(averted['high'])}"
+    sign = averted["median"] >= 0
+    en_verb, ko_verb = ("avert", "줄입니다") if sign else ("add", "늘립니다")
+    size = count(abs(averted["median"]))
+    en = (
+        f"{measure.en[0].upper()}{measure.en[1:]} would {en_verb} <strong>{percent_of(share['median'])}</strong> of infections "
+        f"(95% {percent_of(share['low'])} to {percent_of(share['high'])}) by {end.en}: about {size} ({interval})."
+    )
+    ko = (
+        f"{measure.ko}은(는) {end.ko}까지 감염을 <strong>{percent_of(share['median'])}</strong>"
+        f"(95% {percent_of(share['low'])}~{percent_of(share['high'])}), 약 {size}명({interval}) {ko_verb}."
+    )
+    if found.variants:
+        low = min(v["low"] for v in found.variants.values())
+        high = max(v["high"] for v in found.variants.values())
+        en += f" If Rt lies at either end of its interval: {percent_of(low)} to {percent_of(high)}."
+        ko += f" Rt가 구간의 양 끝이면 {percent_of(low)}~{percent_of(high)}입니다."
+    return words(en, ko)
+
+
+def percent_of(share: float) -> str:
+    """A share that may be negative.
+
+    >>> percent_of(0.123), percent_of(-0.05), percent_of(0.004)
+    ('12%', '−5%', '0.4%')
+    """
+    size = 100 * abs(share)
+    text = f"{size:.0f}" if size >= 1 else f"{size:.1g}"
+    return f"{'−' if share < 0 and float(text) else ''}{text}%"

@@ -58,7 +58,7 @@ HELPER, AGENCY = "campus", "agency"
 RHO = 0.0284
 DELTA = 1e-7
 MAX_KEYS = 3
-"""Of travellers who leave their zone, household travel surveys find nine in ten on at most three different legs a day."""
+"""Home to work, on to a third place, and home: three legs."""
 LEVELS = (
     "origin=code,destination=code",
     "origin=region,destination=region",
@@ -67,7 +67,7 @@ LEVELS = (
 )
 SMALLEST = 15
 DAY = date(2026, 5, 6)
-COUNTRY = 2026
+COUNTRY = 45
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,9 @@ async def at_desk(home: Home, line: HubLine | None = None) -> AsyncIterator[Desk
     Raises:
         UnreachableError: the hub does not answer.
     """
-    if await _answers(home.folder / SOCKET):
-        yield _RemoteDesk(home.folder / SOCKET)
+    running_node = await running_desk(home)
+    if running_node is not None:
+        yield running_node
         return
     with open_member(home, line, gossip_s=0) as member:
         running = asyncio.create_task(member.node.run())
@@ -182,6 +183,11 @@ async def at_desk(home: Home, line: HubLine | None = None) -> AsyncIterator[Desk
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
+
+
+async def running_desk(home: Home) -> Desk | None:
+    """The desk of the node that runs in this home; None when none runs."""
+    return _RemoteDesk(home.folder / SOCKET) if await _answers(home.folder / SOCKET) else None
 
 
 @asynccontextmanager
@@ -222,10 +228,10 @@ async def _serve_one(desk: NodeDesk, reader: asyncio.StreamReader, writer: async
             raise WrongTypeError("a desk reads one JSON object: do, with")
         result = await desk.do(str(asked.get("do")), asked.get("with", {}), lambda *step: tell({"progress": list(step)}))
         tell({"result": result})
-    except json.JSONDecodeError:
-        tell({"error": describe(WrongTypeError("a desk reads one JSON object: do, with"))})
     except OneteamError as err:
         tell({"error": describe(err)})
+    except (ValueError, TypeError, RecursionError):
+        tell({"error": describe(WrongTypeError("a desk reads one JSON object: do, with"))})
     await writer.drain()
 
 

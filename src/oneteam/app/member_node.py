@@ -23,7 +23,6 @@ from oneteam.alliance.node import Node, NodeServices
 from oneteam.alliance.replies import REPLIES_SCHEMA
 from oneteam.alliance.roster import SignedRoster, lookup_of
 from oneteam.alliance.transport import HubLine
-from oneteam.core.canonical import content_id
 from oneteam.core.errors import DatasetBusyError, OneteamError, UnknownValueError
 from oneteam.core.keys import Keys
 from oneteam.core.model import Agreement, Dataset, Query, Text
@@ -93,9 +92,7 @@ class MemberNode:
 
     def revoke(self, signed_revocation: str) -> Revocation:
         """Keep a revocation and enter it in the log; from then on the gate refuses."""
-        revocation = self.book.revoke(signed_revocation)
-        _logging_revocations(self.registry, self.log, self.node.now)(revocation, self.home.id)
-        return revocation
+        return _Revoker(self.registry, self.log, self.book, self.node.now).revoke(signed_revocation)
 
     def own_catalogue(self) -> dict[str, Any]:
         """What this member offers, as its own people see it."""
@@ -150,10 +147,9 @@ def open_member(
             gossip = Gossip(home.id, log, lookup, level=ledger.level_with)
             services = NodeServices(
                 gate=gate,
-                book=book,
+                book=_Revoker(registry, log, book, now),
                 gossip=gossip,
                 catalogue=lambda asker: _catalogue(home, book, asker, now()),
-                revoked=_logging_revocations(registry, log, now),
             )
             node = Node(
                 home.id,
@@ -246,15 +242,26 @@ def _described(home: Home, offered: Mapping[str, Mapping[str, MeasureInfo]]) -> 
     )
 
 
-def _logging_revocations(registry: Registry, log: AuditLog, now: Callable[[], datetime]) -> Callable[[Revocation, str], None]:
-    def entered(revocation: Revocation, _sender: str) -> None:
-        entry = AuditEntry(
-            at=now(), kind="revoke", agreement=revocation.agreement, requester=revocation.member, document=content_id(revocation)
-        )
-        with registry.transaction() as db:
-            log.append(db, entry)
+@dataclass(frozen=True)
+class _Revoker:
+    """Keeps revocations; each is entered in the log once, in the transaction that keeps it."""
 
-    return entered
+    registry: Registry
+    log: AuditLog
+    book: AgreementBook
+    now: Callable[[], datetime]
+
+    def revoke(self, signed_revocation: str) -> Revocation:
+        with self.registry.transaction() as db:
+            revocation, new = self.book.take_revocation(signed_revocation, db=db)
+            if new:
+                # The text's hash, as when a party enters its own by hand.
+                document = hashlib.sha256(signed_revocation.strip().encode()).hexdigest()
+                entry = AuditEntry(
+                    at=self.now(), kind="revoke", agreement=revocation.agreement, requester=revocation.member, document=document
+                )
+                self.log.append(db, entry)
+        return revocation
 
 
 @contextmanager

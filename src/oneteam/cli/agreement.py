@@ -262,8 +262,10 @@ def revoke(
 ) -> None:
     """Revoke an Agreement, at once and for good: this member answers nothing under it from now on.
 
-    The other parties keep the written file (`oneteam agreement keep FILE`); a running node sends it by itself.
+    When this member's node runs, it tells the others. Whoever it did not reach, and everyone when it does not run, keeps the written file
+    (`oneteam agreement keep FILE`).
     """
+    import asyncio
     from datetime import UTC
 
     from pydantic import ValidationError
@@ -284,14 +286,20 @@ def revoke(
     except ValidationError as err:
         raise WrongTypeError(f"--reason: {complaints(err)}") from err
     text = sign_revocation(revocation, member.keys)
+    # Before anything that can fail or take its time.
     _revoke(member, text)
     target = out or Path(f"{kept.id[:16]}.revoked.jws")
     write_atomically(target, f"{text}\n".encode())
+    to_tell = [party for party in kept.agreement.parties if party != member.id]
+    not_told = asyncio.run(_not_told(member, text, to_tell))
     if json:
-        print_json({"revoked": kept.id, "by": member.id, "file": str(target)})
+        print_json({"revoked": kept.id, "by": member.id, "file": str(target), "not_told": not_told})
         return
     say(f"revoked {kept.id}")
-    say(f"wrote {target}; the other parties run `oneteam agreement keep {target}`")
+    told = [party for party in to_tell if party not in not_told]
+    if told:
+        say(f"told {', '.join(told)}")
+    say(f"wrote {target}" + (f"; {', '.join(not_told)}: run `oneteam agreement keep {target}`" if not_told else ""))
 
 
 @app.command()
@@ -363,11 +371,27 @@ def _revoke(member: Home, text: str) -> Revocation:
         book, log = member.book(registry), _audit_log(member, registry)
         member.fill_book(book)
         with registry.transaction() as db:
-            revocation = book.revoke(text, db=db)
-            log.append(db, _entry("revoke", revocation.agreement, text))
+            revocation, new = book.take_revocation(text, db=db)
+            if new:
+                log.append(db, _entry("revoke", revocation.agreement, text))
     finally:
         registry.close()
     return revocation
+
+
+async def _not_told(member: Home, text: str, parties: list[str]) -> list[str]:
+    """Have the running node send a revocation; parties that it did not reach, all when no node runs."""
+    from oneteam.app.desk import running_desk
+    from oneteam.core.errors import OneteamError
+
+    desk = await running_desk(member)
+    if desk is None:
+        return parties
+    try:
+        answer = await desk.do("revoke", {"revocation": text})
+    except OneteamError:
+        return parties
+    return [party for party in parties if party in answer["not_reached"]]
 
 
 def _audit_log(member: Home, registry: Registry) -> AuditLog:

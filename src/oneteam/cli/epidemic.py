@@ -164,7 +164,7 @@ def _register_others() -> None:
     from importlib import import_module
     from importlib.util import find_spec
 
-    for name in ("oneteam.cli.epidemic_scoring", "oneteam.cli.epidemic_forecasting"):
+    for name in ("oneteam.cli.epidemic_scoring", "oneteam.cli.epidemic_forecasting", "oneteam.cli.epidemic_report"):
         if find_spec(name) is not None:
             import_module(name).register(app)
 

@@ -23,6 +23,13 @@ Horizons = Annotated[str, typer.Option(help="Weeks from the reference date, such
 Target = Annotated[str | None, typer.Option(help="Which target, where the file holds several.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
 Processes = Annotated[int, typer.Option(help="How many processes work at once.")]
+Samples = Annotated[int, typer.Option(help="Sample trajectories of the combination to write for each date, into OUT/samples.")]
+Lag = Annotated[
+    int | None,
+    typer.Option(
+        help="Data without vintages: weeks from the newest known week to the reference date. Without: 0 for horizons from 1 on, else 1."
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; running again goes on where a run has stopped.")]
 
 
@@ -42,6 +49,8 @@ def backtest(
     horizons: Horizons = "0-3",
     models: Models = None,
     target: Target = None,
+    lag_weeks: Lag = None,
+    samples: Samples = 0,
     seed: Seed = 1,
     processes: Processes = 2,
     learn_every: Annotated[int, typer.Option(help="Weeks after which members are learned anew.")] = 4,
@@ -59,7 +68,9 @@ def backtest(
     from oneteam.epidemic.service.inputs import InputFiles, parse_horizons
 
     files = InputFiles(target_data, locations, tuple(history or ()), mobility, target)
-    settings = BacktestSettings(reference_dates, tuple(parse_horizons(horizons)), _split(models), seed, processes, learn_every)
+    settings = BacktestSettings(
+        reference_dates, tuple(parse_horizons(horizons)), _split(models), seed, processes, learn_every, lag_weeks, samples
+    )
     with progress_bar(show=not (quiet or json)) as progress:
         report = run(files, out, settings, progress)
     if json:
@@ -86,6 +97,8 @@ def forecast(
     models: Models = None,
     target: Target = None,
     track: Annotated[int, typer.Option(help="Earlier dates that are forecast too, to learn weights and spread from.")] = 12,
+    lag_weeks: Lag = None,
+    samples: Samples = 0,
     seed: Seed = 1,
     processes: Processes = 2,
     json: Json = False,
@@ -98,7 +111,9 @@ def forecast(
     from oneteam.epidemic.service.inputs import InputFiles, parse_horizons
 
     files = InputFiles(target_data, locations, tuple(history or ()), mobility, target)
-    settings = BacktestSettings("all", tuple(parse_horizons(horizons)), _split(models), seed, processes)
+    settings = BacktestSettings(
+        "all", tuple(parse_horizons(horizons)), _split(models), seed, processes, lag_weeks=lag_weeks, samples=samples
+    )
     with progress_bar(show=not (quiet or json)) as progress:
         result = forecast_now(files, out, settings, reference_date, track, progress)
     if json:

@@ -39,6 +39,7 @@ def run(
     from oneteam.app.asking import complete, read_query
     from oneteam.app.desk import at_desk, release_of
     from oneteam.cli.render import print_json, progress_bar
+    from oneteam.core.canonical import canonical
     from oneteam.store.tables import write_atomically
 
     opened = Home.open(home)
@@ -52,7 +53,8 @@ def run(
         answer = asyncio.run(asked(progress))
     release = release_of(answer)
     if out is not None:
-        write_atomically(out, release.model_dump_json(indent=1).encode())
+        # In its one form, in which `query show` and anybody else can check the signatures.
+        write_atomically(out, canonical(release))
     _deliver(release, kept.agreement, table, limit=limit, as_json=json, note="kept from before: spent nothing" if answer["kept"] else "")
     if json:
         print_json({"release": answer["release"], "kept": answer["kept"], "out": out, "table": table})

@@ -132,16 +132,20 @@ class AgreementBook:
             BadSignatureError: not signed by the member that it names, or by no party.
             WrongTypeError: not a revocation.
         """
+        return self.take_revocation(signed_revocation, db=db)[0]
+
+    def take_revocation(self, signed_revocation: str, *, db: sqlite3.Connection | None = None) -> tuple[Revocation, bool]:
+        """As `revoke`; and whether it is this party's first one, which alone is entered in a log."""
         revocation = open_revocation(signed_revocation, self._lookup)
         with self._writing(db) as writing:
             kept = self.get(revocation.agreement, db=writing)
             if kept is not None and revocation.member not in kept.agreement.parties:
                 raise BadSignatureError(f"'{revocation.member}' is no party of the agreement and cannot revoke it")
-            writing.execute(
+            written = writing.execute(
                 "INSERT INTO revocation (agreement, member, signed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (revocation.agreement, revocation.member, signed_revocation),
             )
-        return revocation
+            return revocation, written.rowcount == 1
 
     def all(self) -> tuple[Kept, ...]:
         """Every Agreement that is kept, in the order in which they came."""

@@ -174,9 +174,11 @@ def verify_release(release: Release, lookup: Lookup) -> None:
     """Check who gave and who made a Release: its maker's signature over all of it, and, of a joint one, every owner's under its Share.
 
     Raises:
-        BadSignatureError: a signature is missing, stands twice, or does not hold.
+        BadSignatureError: a signature is missing, stands twice, or does not hold; or the Release names no contributor.
         WrongTypeError: a level's values do not fit its cells, or levels that were not asked for.
     """
+    if not release.contributors or len(set(release.contributors)) != len(release.contributors):
+        raise BadSignatureError("a Release names who contributed, each once")
     maker = maker_of(release)
     keys = lookup(maker)
     if (

@@ -135,7 +135,7 @@ class Gate:
             signed_request: compact JWS of a `Request` without a round.
 
         Raises:
-            RefusedError: policy or budget refuse; every reason is listed.
+            RefusedError: policy or budget refuse, at first or when the answer is ready; every reason is listed.
             TrustError: signature, freshness or nonce do not hold, or the ledger is not level with its witnesses.
         """
         # One at a time: a Query that is asked twice at once is paid for once.
@@ -145,6 +145,7 @@ class Gate:
                 return admitted
             made = self._make(admitted)
             body = canonical(made)
+            self._still_agreed(admitted)
             with self._registry.transaction() as db:
                 self._log.append(db, self._entry("release", admitted, release=content_id(made)))
                 self._ledger.keep_release(db, admitted.plan.query_id, admitted.request.asker, body)
@@ -180,11 +181,14 @@ class Gate:
 
         Raises:
             RoundError: no such round is open, or the openings do not fit.
+            RefusedError: the Agreement was revoked or ended since the round was opened.
             ReplayError: masked before.
         """
         running = self._running(round_id)
         try:
-            masked = running.member.mask(openings, running.values.result())
+            values = running.values.result()
+            self._still_agreed(running.permitted)
+            masked = running.member.mask(openings, values)
         except ReplayError:
             raise
         except BaseException:
@@ -207,9 +211,15 @@ class Gate:
 
         Raises:
             RoundError: no such round is open, or too few arrived or voted.
+            RefusedError: the Agreement was revoked or ended since the round was opened; the round ends here.
             ReplayError: revealed before, or for other survivors.
         """
         running = self._running(round_id)
+        try:
+            self._still_agreed(running.permitted)
+        except RefusedError:
+            self._forget(round_id)
+            raise
         revealed = running.member.reveal(survivors, votes)
         self._forget(round_id)
         with self._registry.transaction() as db:
@@ -267,6 +277,14 @@ class Gate:
         if not decision.permit or kept is None:
             raise decision.refusal()
         return kept.agreement
+
+    def _still_agreed(self, permitted: _Permitted) -> None:
+        """Refuse, and log it, when the Agreement was revoked or ended while the answer was being made: what was paid stays paid."""
+        try:
+            self._decided(permitted.request)
+        except RefusedError as err:
+            self._log_refusal(permitted.request, permitted.digest, err.reasons)
+            raise
 
     def _entry(self, kind: Kind, permitted: _Permitted, *, release: str | None = None, nano_rho: int = 0) -> AuditEntry:
         request, plan = permitted.request, permitted.plan

@@ -5,7 +5,7 @@ the data away (Mironov, "On significance of the least significant bits for diffe
 It costs about 12 us a cell; cells are drawn by two threads.
 
 A masked Share of a joint release carries noise of variance sigma^2 / (s - t): any s - t honest shares add up to at least the curator's
-noise. The sum of discrete Gaussians is not quite a discrete Gaussian; from a share's sigma of 4 on, the difference is beyond 10^-100
+noise. The sum of discrete Gaussians is not quite a discrete Gaussian; from a share's sigma of 4 on, the difference is below 10^-60
 (Kairouz, Liu and Steinke, "The distributed discrete Gaussian mechanism for federated learning", ICML 2021, theorem 1), so less is refused.
 """
 

@@ -210,8 +210,10 @@ class AuditLog(LogReader):
         with self.registry.transaction() as db:
             if witness.split_origin(checkpoint.origin)[0] == self.base_origin:
                 raise WrongTypeError("a member does not witness its own log")
+            known = witness.count_evidence(db)
             found = witness.look_at(db, checkpoint, note, proof, at, fresh=fresh)
-            if isinstance(found, Evidence):
+            # The same evidence again is no news: a faulty member must not fill this log with every message.
+            if isinstance(found, Evidence) and witness.count_evidence(db) > known:
                 shown = sha256(note.encode()).hexdigest()
                 self.append(db, AuditEntry(at=at, kind="witness", reasons=(f"log.{found.fault}",), document=shown))
         if isinstance(found, Evidence):

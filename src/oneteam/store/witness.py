@@ -117,6 +117,12 @@ def all_evidence(db: sqlite3.Connection) -> list[Evidence]:
     return [Evidence(*row) for row in db.execute("SELECT origin, fault, held, shown, at FROM audit_evidence ORDER BY id")]
 
 
+def count_evidence(db: sqlite3.Connection) -> int:
+    """How many pieces of evidence are kept."""
+    (found,) = db.execute("SELECT count(*) FROM audit_evidence").fetchone()
+    return int(found)
+
+
 def accept_restart(db: sqlite3.Connection, origin: str, at: datetime) -> None:
     """Agree that a log begins anew under this name, after its owner has explained why."""
     if split_origin(origin)[1] == 1:

@@ -226,7 +226,9 @@ class TestBadInput:
         files = write_country(tmp_path, counts=counts)
         text = files.locations.read_text().replace("04,D,4000000", "04,D,")
         files.locations.write_text(text)
-        report = backtest(files, tmp_path / "out", settings(reference_dates="2024-04-06", models=("linear", "boosted", "filter", "baseline")))
+        report = backtest(
+            files, tmp_path / "out", settings(reference_dates="2024-04-06", models=("linear", "boosted", "filter", "baseline"))
+        )
         assert not report.failures
         found = read_member(tmp_path / "out", "oneteam-ensemble", date(2024, 4, 6))
         assert found is not None
@@ -250,12 +252,14 @@ class TestCommand:
 
     def test_backtest(self, tmp_path):
         files = write_country(tmp_path, vintages=3)
-        words = ["--models", "linear,baseline", "--horizons", "0-1", "--processes", "1"]
+        words = ["--models", "linear,baseline", "--horizons", "0-1", "--processes", "1", "--samples", "5"]
         found = self.run("backtest", *self.words(files, tmp_path / "out"), *words)
         assert found.exit_code == 0, found.output
         body = json.loads(found.stdout)
         assert body["dates"] == 3
         assert body["failures"] == []
+        samples = [pq.read_table(path) for path in sorted((tmp_path / "out" / "samples").iterdir())]
+        assert [table.num_rows for table in samples] == [5 * 2 * len(PLACES.codes)] * 3
 
     def test_a_failure_makes_the_exit_code_non_zero(self, tmp_path, monkeypatch):
         files = write_country(tmp_path, vintages=3)

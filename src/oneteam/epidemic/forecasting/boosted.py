@@ -23,11 +23,10 @@ from oneteam.epidemic.forecasting.linear import LinearModel, weighted_quantiles
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 KEPT_SEASONS: Final = 0.7
 """Share of the seasons that a bag sees."""
-KEPT_ROWS: Final = 0.5
+KEPT_ROWS: Final = 0.35
 """Share of a history's rows that a bag sees; the target's own rows are all seen."""
 SPREAD_BAGS: Final = 2
 
@@ -106,28 +105,28 @@ def fit_boosted(rows: Rows, base: LinearModel, seed: int, settings: BoostingSett
     binned = lgb.Dataset(x, relative, free_raw_data=False, params={"max_bin": 63, "verbosity": -1, "num_threads": 1})
     binned.construct()
     means: list[Any] = []
+    judged = own | (random.random(len(x)) < KEPT_ROWS)
     unseen_sum, unseen_count = np.zeros(len(x)), np.zeros(len(x))
     for bag in range(settings.bags):
         inside = np.isin(rows.season, _drawn_seasons(rows.season, random))
         chosen = np.flatnonzero(inside & (own | (random.random(len(x)) < KEPT_ROWS)))
         grown = {"objective": "huber", "alpha": 1.0, "num_leaves": settings.leaves, "learning_rate": settings.rate}
         trees = lgb.train(_parameters(seed + bag) | grown, binned.subset(chosen), num_boost_round=settings.rounds)
-        outside = np.flatnonzero(~inside)
+        outside = np.flatnonzero(~inside & judged)
         unseen_sum[outside] += trees.predict(x[outside]) if len(outside) else 0.0
         unseen_count[outside] += 1
         means.append(trees)
     known = unseen_count > 0
     error = relative[known] - unseen_sum[known] / unseen_count[known]
-    spreads = _fit_spreads(lgb, x[known], error, own[known], random, seed)
+    spreads = _fit_spreads(lgb, x[known], error, seed)
     size = np.mean([trees.predict(x[known]) for trees in spreads], axis=0)
     step = rows.step[known]
     shapes = {int(s): weighted_quantiles(error[step == s] / size[step == s], np.ones(int((step == s).sum()))) for s in np.unique(step)}
     return BoostedModel(base, columns, tuple(means), tuple(spreads), shapes)
 
 
-def _fit_spreads(lgb: Any, x: Singles, error: Floats, own: Flags, random: np.random.Generator, seed: int) -> list[Any]:
-    chosen = np.flatnonzero(own | (random.random(len(x)) < KEPT_ROWS))
-    data = lgb.Dataset(x[chosen], np.abs(error[chosen]) + 1e-3 * float(np.std(error)), params={"max_bin": 63, "verbosity": -1})
+def _fit_spreads(lgb: Any, x: Singles, error: Floats, seed: int) -> list[Any]:
+    data = lgb.Dataset(x, np.abs(error) + 1e-3 * float(np.std(error)), params={"max_bin": 63, "verbosity": -1})
     grown = {"objective": "gamma", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 100}
     return [lgb.train(_parameters(seed + 100 + bag) | grown, data, num_boost_round=60) for bag in range(SPREAD_BAGS)]
 

@@ -37,7 +37,7 @@ PRIOR_SEASONAL: Final = {LINEAR: 1.0, BOOSTED: 1.5, SHAPE: 0.5, FILTER: 0.25, BA
 """Weights before anything was scored, where histories show seasons. Persistence is there to be compared with."""
 PRIOR_EMERGING: Final = {LINEAR: 1.0, BOOSTED: 0.0, SHAPE: 0.0, FILTER: 2.0, BASELINE: 0.0}
 """The same where there is no history: trees have too little to learn from, and the filter's depletion of susceptibles counts."""
-SPARE_STEPS: Final = 1
+SPARE_STEPS: Final = 0
 """Weeks beyond the wanted horizons for which is learned, because data may come a week later than on the day of learning."""
 LEAST_WEEKS: Final = 8
 """The filter needs so many."""
@@ -127,7 +127,8 @@ def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Lear
     panels = known.panels()
     seasonal = known.seasonal
     rows = rows_to_learn(panels, steps, all_year=not seasonal)
-    if len(rows.change) < LEAST_ROWS * len(steps):
+    # Spread is learned from seasons left out: one season alone teaches none.
+    if len(rows.change) < LEAST_ROWS * len(steps) or len(np.unique(rows.season)) < 2:
         return None
     base = fit_linear(rows, seasonal=seasonal)
     if member == LINEAR:

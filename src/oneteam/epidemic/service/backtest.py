@@ -20,13 +20,15 @@ from oneteam.core.progress import Progress, silent
 from oneteam.epidemic.forecasting.combine import Combination, Past, learn_combination
 from oneteam.epidemic.forecasting.members import BOOSTED, ENSEMBLE, MEMBERS, SHAPE, anchor_of, forecast, learn, short_names
 from oneteam.epidemic.forecasting.track import combined_forecasts, past_forecasts
+from oneteam.epidemic.forecasting.trajectories import sample_table
 from oneteam.epidemic.hub.forecasts import QuantileForecasts, parse_forecasts
 from oneteam.epidemic.hub.target_data import DEFAULT_LAG_WEEKS
-from oneteam.epidemic.service.files import forecast_path, write_forecasts
+from oneteam.epidemic.service.files import forecast_path, write_forecasts, write_table
 from oneteam.epidemic.service.inputs import InputFiles, Inputs, chosen_dates, read_inputs
 from oneteam.store.tables import write_atomically
 
 MANIFEST: Final = "backtest.json"
+SAMPLES: Final = "samples"
 LEARN_EVERY_WEEKS: Final = 4
 PAST_DATES: Final = 40
 """Earlier dates from which weights and spread are learned, at most."""
@@ -45,6 +47,7 @@ class BacktestSettings:
         learn_every_weeks: members are learned anew so often; in between they forecast from newer data.
         lag_weeks: of pseudo-vintages, where the data have no vintages of their own. When None: none if only later weeks than the reference
             date's are forecast (horizons from 1 on: the week that ends on the reference date is known), else one.
+        samples: trajectories of the combination to be written for each date.
     """
 
     reference_dates: str = "all"
@@ -54,6 +57,7 @@ class BacktestSettings:
     processes: int = 2
     learn_every_weeks: int = LEARN_EVERY_WEEKS
     lag_weeks: int | None = None
+    samples: int = 0
 
     @property
     def pseudo_lag_weeks(self) -> int:
@@ -161,7 +165,7 @@ def _members(wanted: Sequence[str]) -> list[str]:
 def _claim(out: Path, files: InputFiles, settings: BacktestSettings, members: Sequence[str]) -> None:
     """Write down what this folder is the output of; refuse one of something else."""
     told = asdict(settings)
-    for free in ("reference_dates", "processes"):  # more dates can be added, and processes do not change a number
+    for free in ("reference_dates", "processes", "samples"):  # more can be asked for later, and processes do not change a number
         told.pop(free)
     told["models"] = list(members)
     now = json.loads(json.dumps({"settings": told, "inputs": files.fingerprints()}))
@@ -275,6 +279,10 @@ def _combine_all(
         path = forecast_path(out, ENSEMBLE, day)
         report.kept, report.made = (report.kept + 1, report.made) if path.exists() else (report.kept, report.made + 1)
         write_forecasts(out, ENSEMBLE, day, combined, note)
+        if settings.samples:
+            write_table(
+                out / SAMPLES / f"{day.isoformat()}-{ENSEMBLE}.parquet", sample_table(combined, settings.samples, settings.seed), note
+            )
         report.weights = dict(combination.weights)
         seen[day] = here
     progress("combining", len(report.dates), len(report.dates))

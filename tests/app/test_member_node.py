@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from oneteam.alliance.home import Home
+from oneteam.alliance.relay import Relay
 from oneteam.app.asking import QueryFile, complete, foresee, read_query
 from oneteam.app.desk import NodeDesk, at_desk, release_of
 from oneteam.app.member_node import DOUBT, Sources, open_member
 from oneteam.app.results import summary, write_estimates
+from oneteam.cli.main import app
 from oneteam.core.errors import (
+    BadSignatureError,
     DatasetBusyError,
     NothingFoundError,
     OneteamError,
@@ -31,6 +38,9 @@ from oneteam.privacy.combine import level_values, verify_release
 from oneteam.privacy.contributions import bounded_sum
 from oneteam.privacy.levels import domain_of_query
 from oneteam.privacy.policy import Kept
+from oneteam.store.audit_entry import AuditEntry
+from oneteam.store.log_reader import LogReader
+from oneteam.store.registry import Registry
 from tests.app.allies import ANSWERING, CARRIERS, NAMES, Allies, a_hub, line, make_allies, make_country_once, serving
 
 DAY = date(2020, 1, 6)
@@ -226,3 +236,79 @@ def test_estimates_are_written_with_where_they_come_from(allies: Allies, tmp_pat
     assert table.num_rows == 12
     assert table.schema.metadata[b"agreement"].decode() == allies.agreement_id
     assert any("epsilon" in text for text in summary(release, allies.agreement).lines)
+
+
+def typed(*words: object) -> str:
+    """What a person sees who types a command."""
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_release_that_was_written_can_be_shown_and_changed_ones_cannot(allies: Allies, tmp_path: Path) -> None:
+    query, out, agency = tmp_path / "query.toml", tmp_path / "release.json", allies.homes["agency"].folder
+    query.write_text('measure = "presence"\nfirst_day = 2020-01-06\n')
+
+    async def play() -> None:
+        async with a_hub(allies) as relay, serving(allies, relay, *NAMES):
+            await asyncio.to_thread(typed, "query", "run", query, "--home", agency, "--out", out, "--limit", 0)
+
+    asyncio.run(play())
+    assert "signatures hold" in typed("query", "show", out, "--home", agency, "--limit", 0)
+    assert json.loads(typed("query", "show", out, "--home", agency, "--json"))["valid"]
+    out.write_text(out.read_text().replace('"rho":0.1', '"rho":0.2', 1))
+    with pytest.raises(BadSignatureError):
+        typed("query", "show", out, "--home", agency)
+
+
+def test_a_revocation_that_is_typed_reaches_the_others_through_the_running_node(allies: Allies, tmp_path: Path) -> None:
+    def revoked(name: str) -> list[tuple[str, str]]:
+        with open_member_log(allies.homes[name]) as entries:
+            return [(entry.kind, entry.document) for entry in entries if entry.kind == "revoke"]
+
+    async def play() -> str:
+        async with a_hub(allies) as relay, serving(allies, relay, *NAMES):
+            words = ("agreement", "revoke", allies.agreement_id, "--home", allies.homes["horizon"].folder, "--out", tmp_path / "end.jws")
+            told = await asyncio.to_thread(typed, *words, "--json")
+            async with at_desk(allies.homes["agency"]) as desk:
+                with pytest.raises(RefusedError) as caught:
+                    await desk.do("query", {"query": a_query(allies, owners=["skylark"]).model_dump(mode="json")})
+            assert caught.value.reasons == ("agreement.revoked",)
+            return told
+
+    assert json.loads(asyncio.run(play()))["not_told"] == []
+    # One entry in each log, and all of the same text.
+    found = {name: revoked(name) for name in NAMES}
+    assert {len(entries) for entries in found.values()} == {1}
+    assert len({entries[0] for entries in found.values()}) == 1
+    typed("agreement", "keep", tmp_path / "end.jws", "--home", allies.homes["skylark"].folder)
+    assert revoked("skylark") == found["skylark"]
+
+
+@contextmanager
+def open_member_log(home: Home) -> Iterator[list[AuditEntry]]:
+    registry = Registry.open(home.registry_path)
+    try:
+        yield [entry for _, entry in LogReader(registry).entries()]
+    finally:
+        registry.close()
+
+
+def test_a_door_says_what_it_cannot_read(allies: Allies) -> None:
+    async def told(relay: Relay, raw: bytes) -> dict:
+        async with serving(allies, relay, "agency"):
+            reader, writer = await asyncio.open_unix_connection(str(allies.homes["agency"].folder / "node.sock"))
+            writer.write(raw + b"\n")
+            answer = json.loads(await reader.readline())
+            writer.close()
+            return answer
+
+    async def play() -> None:
+        async with a_hub(allies) as relay:
+            query = json.dumps(a_query(allies).model_dump(mode="json")).encode()
+            for raw in (b"[]", b"{", b"\xff\xfe", b'{"do": 1}', b'{"do": "query", "with": {"query": ' + query + b', "attempts": "many"}}'):
+                assert (await told(relay, raw))["error"]["code"] == "input.wrong_type"
+
+    asyncio.run(play())

@@ -37,6 +37,7 @@ def data(tmp_path: Path) -> Path:
 def test_help_needs_no_data_engine() -> None:
     """Help is quick because nothing heavy is imported for it."""
     heavy = {"numpy", "pyarrow", "pandas", "duckdb", "ibis", "numba", "scipy", "shapely", "pydantic", "matplotlib"}
+    heavy |= {"cryptography", "httpx", "joserfc", "lightgbm", "opendp", "starlette", "uvicorn", "sqlite3"}
     program = f"import sys, oneteam.cli.main; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -60,6 +61,18 @@ def test_help(run, words: list[str]) -> None:
     code, out, _ = run(*words)
     assert code == 0
     assert "Usage" in out
+
+
+def test_a_library_of_an_extra_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        f"sys.argv = ['oneteam', 'member', 'show', '--home', {str(tmp_path)!r}]\n"
+        "from oneteam.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 69
+    assert "engine.missing_extra" in done.stderr
+    assert "oneteam[alliance]" in done.stderr
 
 
 def test_version_and_parts(run) -> None:

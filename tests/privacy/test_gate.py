@@ -366,3 +366,54 @@ def test_a_joint_release_needs_every_owners_receipt(boxes: dict[str, Box], agree
     swapped = release.model_copy(update={"receipts": (other.receipts[0], *release.receipts[1:-1])})
     with pytest.raises(BadSignatureError):
         verify_release(signed_release(swapped, "agency", KEYS["agency"]), lookup)
+
+
+def revoke(box: Box, agreement: Agreement) -> None:
+    revocation = Revocation(agreement=content_id(agreement), member="horizon", reason="enough", at=NOW)
+    box.book.revoke(sign_revocation(revocation, KEYS["horizon"]))
+
+
+def test_a_revocation_also_stops_the_rounds_that_are_open(boxes: dict[str, Box], agreement: Agreement) -> None:
+    plan = plan_for(agreement)
+    text = asked(a_query(agreement), plan=plan)
+    openings = [box.gate.open_round(text) for box in boxes.values()]
+    revoke(boxes["skylark"], agreement)
+    with pytest.raises(RefusedError) as caught:
+        boxes["skylark"].gate.share(plan.round_id, openings)
+    assert caught.value.reasons == ("agreement.revoked",)
+    headers = [boxes[name].gate.share(plan.round_id, openings).header for name in ("horizon", "bluewave", "campus")]
+    votes = [boxes[name].gate.agree(plan.round_id, headers) for name in ("horizon", "bluewave", "campus")]
+    revoke(boxes["bluewave"], agreement)
+    with pytest.raises(RefusedError):
+        boxes["bluewave"].gate.reveal(plan.round_id, headers, votes)
+    with pytest.raises(RoundError, match="no such round"):
+        boxes["bluewave"].gate.reveal(plan.round_id, headers, votes)
+    assert [entry.kind for entry in boxes["skylark"].entries()] == ["permit", "refuse"]
+    assert [entry.kind for entry in boxes["bluewave"].entries()] == ["permit", "release", "refuse"]
+    # What was paid stays paid.
+    assert boxes["skylark"].ledger.spent() == 20_000_000
+
+
+def test_a_release_that_was_revoked_while_it_was_computed_does_not_leave(tmp_path: Path, agreement: Agreement) -> None:
+    def source(member: str, query: Any, of: Agreement) -> Contributions:
+        revoke(box, agreement)
+        return rows(member, query, of)
+
+    box = Box("skylark", tmp_path, agreement, source=source)
+    with pytest.raises(RefusedError) as caught:
+        box.gate.release(asked(single(agreement)))
+    assert caught.value.reasons == ("agreement.revoked",)
+    assert [entry.kind for entry in box.entries()] == ["permit", "refuse"]
+    assert box.ledger.kept_release(content_id(single(agreement)), "agency") is None
+    box.close()
+
+
+def test_a_release_names_its_contributors(skylark: Box, agreement: Agreement) -> None:
+    from oneteam.privacy.combine import signed_release
+
+    release = skylark.gate.release(asked(single(agreement)))
+    nobodys = release.model_copy(update={"contributors": ()})
+    joint = release.model_copy(update={"contributors": (), "round": "0" * 32, "receipts": ()})
+    for forged in (nobodys, signed_release(joint, "agency", KEYS["agency"])):
+        with pytest.raises(BadSignatureError, match="who contributed"):
+            read_release(canonical(forged), lookup)

@@ -260,6 +260,19 @@ def test_split_view(make, log: AuditLog) -> None:
         assert next(one.entries())[1].reasons == ("log.split",)
 
 
+def test_the_same_evidence_again_does_not_fill_the_log(make, log: AuditLog) -> None:
+    watcher = make("skt", SKT)
+    shown = [
+        str(notes.sign_checkpoint(notes.Checkpoint(origin_of("kt"), 5, root), KT)) for root in (bytes(32), bytes([1]) * 32, bytes([2]) * 32)
+    ]
+    watcher.witness(shown[0], None, KT.public)
+    for note in (shown[1], shown[1], shown[2], shown[1]):
+        with pytest.raises(LogError, match="two different histories"):
+            watcher.witness(note, None, KT.public)
+    assert [one.document for _, one in watcher.entries()] == [sha256(note.encode()).hexdigest() for note in shown[1:]]
+    assert len(watcher.evidence()) == 2
+
+
 def test_split_view_at_different_lengths(make, log: AuditLog) -> None:
     """Their notes have other sizes; the owner must give the proof that joins them, and cannot."""
     skt, lgu = make("skt", SKT), make("lgu", LGU)

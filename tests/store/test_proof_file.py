@@ -241,3 +241,11 @@ def test_any_object_gives_a_verdict_or_an_input_error(document: dict[str, object
         except InputError:
             continue
         assert isinstance(found, str)
+
+
+def test_a_list_under_an_unknown_name_is_not_an_empty_proof() -> None:
+    document = {"first": 1, "second": 2, "first_hash": "00" * 32, "second_hash": "11" * 32, "witnesses": ["22" * 32]}
+    with pytest.raises(MissingColumnError, match="witnesses"):
+        check_proof("consistency", document)
+    # What RFC 6962's own get-sth-consistency answers with.
+    assert "lead" in check_proof("consistency", {**document, "consistency": document.pop("witnesses")})

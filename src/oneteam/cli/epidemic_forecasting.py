@@ -30,6 +30,10 @@ Lag = Annotated[
         help="Data without vintages: weeks from the newest known week to the reference date. Without: 0 for horizons from 1 on, else 1."
     ),
 ]
+Breaks = Annotated[
+    list[str] | None,
+    typer.Option("--break", help="Day on which testing or reporting changed, such as 2022-02-03: no trend is read across it. Repeatable."),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; running again goes on where a run has stopped.")]
 
 
@@ -51,6 +55,7 @@ def backtest(
     target: Target = None,
     lag_weeks: Lag = None,
     samples: Samples = 0,
+    breaks: Breaks = None,
     seed: Seed = 1,
     processes: Processes = 2,
     learn_every: Annotated[int, typer.Option(help="Weeks after which members are learned anew.")] = 4,
@@ -99,6 +104,7 @@ def forecast(
     track: Annotated[int, typer.Option(help="Earlier dates that are forecast too, to learn weights and spread from.")] = 12,
     lag_weeks: Lag = None,
     samples: Samples = 0,
+    breaks: Breaks = None,
     seed: Seed = 1,
     processes: Processes = 2,
     json: Json = False,

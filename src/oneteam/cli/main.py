@@ -11,7 +11,7 @@ import typer
 import oneteam
 from oneteam.cli import agreement, audit, hub, member, node, privacy, query, roster
 from oneteam.cli.synth import synth
-from oneteam.core.errors import OneteamError, StorageError
+from oneteam.core.errors import MissingExtraError, OneteamError, StorageError
 from oneteam.core.part import installed_parts
 
 app = typer.Typer(
@@ -60,6 +60,15 @@ for _part in installed_parts().values():
         app.add_typer(getattr(import_module(_module), _attribute), name=_part.name)
 
 
+EXTRAS = {
+    "alliance": ("cryptography", "fastapi", "httpx", "joserfc", "opendp", "rfc8785", "starlette", "uvicorn", "uvloop"),
+    "epidemic": ("lightgbm", "pandas"),
+    "plot": ("matplotlib",),
+    "spark": ("pyspark",),
+}
+"""Libraries by the extra that brings them."""
+
+
 def main() -> None:
     """Run a command; an error becomes its message, its hint and its exit code."""
     if sys.argv[1:] == ["--version"]:
@@ -72,6 +81,12 @@ def main() -> None:
         _fail(err)
     except KeyboardInterrupt:
         sys.exit(130)
+    except ModuleNotFoundError as err:
+        library = (err.name or "").partition(".")[0]
+        extra = next((name for name, libraries in EXTRAS.items() if library in libraries), None)
+        if extra is None:
+            raise
+        _fail(MissingExtraError(f"this command needs {library}, which is not installed", hint=f"pip install 'oneteam[{extra}]'"))
     except OSError as err:
         # What the system refuses: a folder that may not be written, a name that is too long.
         _fail(StorageError(f"{err.filename or 'the system'}: {err.strerror or err}", detail=repr(err)))

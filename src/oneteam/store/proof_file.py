@@ -28,11 +28,16 @@ _PROOF: Final = (
     "inclusionproof",
     "consistencyproof",
     "merkleproof",
+    "auditproof",
+    "inclusion",
+    "consistency",
     "hashes",
+    "nodes",
+    "siblings",
 )
 NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "inclusion": {
-        "index": ("leafindex", "leafidx", "index", "idx", "logindex", "entryindex", "m"),
+        "index": ("leafindex", "leafidx", "index", "idx", "logindex", "entryindex", "leafnumber", "m"),
         "size": ("treesize", "size", "logsize", "n"),
         "root": ("root", "roothash", "sha256roothash", "treeroot"),
         "leaf": ("leafhash", "leaf", "merkleleafhash", "hash"),
@@ -40,7 +45,20 @@ NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "proof": _PROOF,
     },
     "consistency": {
-        "old": ("size1", "oldsize", "first", "firstsize", "firsttreesize", "treesize1", "oldtreesize", "snapshot1", "m"),
+        "old": (
+            "size1",
+            "oldsize",
+            "first",
+            "firstsize",
+            "firsttreesize",
+            "treesize1",
+            "oldtreesize",
+            "snapshot1",
+            "sizeold",
+            "treesizeold",
+            "from",
+            "m",
+        ),
         "new": (
             "size2",
             "newsize",
@@ -50,11 +68,14 @@ NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "treesize2",
             "newtreesize",
             "snapshot2",
+            "sizenew",
+            "treesizenew",
+            "to",
             "n",
             "size",
             "treesize",
         ),
-        "old_root": ("root1", "oldroot", "firsthash", "firstroot", "roothash1", "oldroothash", "firstroothash", "hash1"),
+        "old_root": ("root1", "oldroot", "firsthash", "firstroot", "roothash1", "oldroothash", "firstroothash", "hash1", "rootold"),
         "new_root": (
             "root2",
             "newroot",
@@ -64,6 +85,7 @@ NAMES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "newroothash",
             "secondroothash",
             "hash2",
+            "rootnew",
             "root",
             "roothash",
         ),
@@ -150,6 +172,11 @@ class _Given:
 
     def hashes(self, meaning: str) -> list[bytes]:
         if self._names[meaning] is None:
+            # Nothing is an empty proof; a list under a name that is not known is no proof of anything.
+            lists = [name for name, value in self._document.items() if isinstance(value, list)]
+            if lists:
+                wanted = ", ".join(NAMES[self._kind][meaning][:4])
+                raise MissingColumnError(f"field '{lists[0]}': not known as a proof", hint=f"Name it one of: {wanted}.")
             return []
         name, value = self._field(meaning)
         if isinstance(value, Mapping):  # wrapped once more, as {"proof": {"hashes": [...]}}

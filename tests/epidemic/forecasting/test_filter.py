@@ -85,3 +85,15 @@ def test_places_adjust_each_other_only_by_the_taper(taper):
     settings = FilterSettings(taper=taper, outside=0.0, members=60)
     first, second = (run_filter(r, POPULATION, settings, 1).state[:, 3] for r in (reports, other))
     assert np.array_equal(first, second) == (taper == 0.0)
+
+
+def test_a_named_break_is_not_read_as_growth():
+    reports, _ = epidemic(44, seed=3)
+    broken = reports.copy()
+    broken[-1] *= 3.0
+    jumps = np.zeros(len(reports), bool)
+    jumps[-1] = True
+    settings = FilterSettings(members=150)
+    told, untold = (run_filter(broken, POPULATION, settings, 1, jumps=j).state[3].mean() for j in (jumps, None))
+    before = run_filter(reports, POPULATION, settings, 1).state[3].mean()
+    assert abs(told - before) < 0.5 * abs(untold - before)

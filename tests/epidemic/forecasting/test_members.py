@@ -185,3 +185,16 @@ def test_an_anchor_is_never_later_than_its_date():
         anchor = anchor_of(day, days, 4)
         assert anchor <= day
         assert anchor_of(day, days[: at + 1], 4) == anchor
+
+
+def test_no_change_over_a_break_is_learned(country):
+    _, target = country
+    day = target.final().weeks[90].item()
+    known = replace(known_at(target, 120), histories=(), breaks=(day, date(2030, 1, 1)))
+    panel = known.own_panel(known.snapshot)
+    assert panel.regime is not None
+    assert panel.regime.max() == 1  # what lies ahead is not known
+    whole = rows_to_learn([scale(replace(panel, regime=None))], [2], all_year=True)
+    fewer = rows_to_learn([scale(panel)], [2], all_year=True)
+    # Origins 88 and 89 look across the break; 90, 91 and 92 come just after it.
+    assert len(whole.change) - len(fewer.change) == 5 * len(PLACES.codes)

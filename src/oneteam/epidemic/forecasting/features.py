@@ -34,6 +34,7 @@ LEVELS_OF_SERIES: Final = ("level", "mean_2", "mean_4", "nation_level", "centre"
 """Features that tell how high a series stands, not how it moves."""
 BLOCK_WEEKS: Final = 10
 FIRST_WEEK: Final = 5
+SETTLING_WEEKS: Final = 3
 """A row needs so many earlier weeks."""
 
 
@@ -192,6 +193,9 @@ def rows_to_learn(panels: list[Scaled], steps: list[int], *, all_year: bool = Fa
             origin = np.flatnonzero(in_season[: len(week) - step])
             origin = origin[origin >= FIRST_WEEK]
             origin = origin[scaled.panel.used[origin] & scaled.panel.used[origin + step]]
+            if scaled.panel.regime is not None:
+                # A change over a break is one of counting. So are the slopes of the first weeks after it.
+                origin = origin[scaled.panel.regime[origin - SETTLING_WEEKS] == scaled.panel.regime[origin + step]]
             change = scaled.z[origin + step] - scaled.z[origin]
             x = found[origin]
             at, place = np.nonzero(np.isfinite(change) & np.isfinite(x[:, :, COLUMN["change_3"]]))

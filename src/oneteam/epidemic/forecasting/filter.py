@@ -21,11 +21,14 @@ from oneteam.stats.compiled import compiled
 from oneteam.stats.random import key_of, normals
 
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 _STREAM: Final = 0x0EA4F
 OFFSET: Final = 1.0
 """Added to counts before the logarithm is taken."""
 NEAR: Final = 0.1
+JUMP: Final = 0.7
+"""Standard deviation of the logarithm by which a break in testing may move all reports."""
 RECENT_WEEKS: Final = 80
 """The filter starts so long before the newest week."""
 _INCIDENCE, _BEFORE, _SUSCEPTIBLE, _TRANSMISSION = range(4)
@@ -95,7 +98,14 @@ class FilterState:
         return of[0], of[1], of[2]
 
 
-def run_filter(counts: Floats, population: Floats, settings: FilterSettings, seed: int, coupling: Floats | None = None) -> FilterState:
+def run_filter(
+    counts: Floats,
+    population: Floats,
+    settings: FilterSettings,
+    seed: int,
+    coupling: Floats | None = None,
+    jumps: Flags | None = None,
+) -> FilterState:
     """Assimilate all weeks.
 
     Args:
@@ -104,6 +114,7 @@ def run_filter(counts: Floats, population: Floats, settings: FilterSettings, see
         settings: of the filter.
         seed: of the ensemble.
         coupling: where a place's outside pressure comes from, rows sum to 1, shape (places, places); by population when None.
+        jumps: weeks in which testing or reporting changed, so that all reports may have jumped, shape (weeks,).
 
     Returns:
         State and its intervals by week.
@@ -115,6 +126,7 @@ def run_filter(counts: Floats, population: Floats, settings: FilterSettings, see
         population,
         share,
         state,
+        np.zeros(len(counts), np.bool_) if jumps is None else jumps,
         np.uint64(key_of(seed, _STREAM, 2)),
         settings.walk,
         settings.shared,
@@ -128,13 +140,20 @@ def run_filter(counts: Floats, population: Floats, settings: FilterSettings, see
     return FilterState(state, history[0], history[1], history[2], float(log_score), settings)
 
 
-def tuned_filter(counts: Floats, population: Floats, seed: int, coupling: Floats | None = None, members: int = 200) -> FilterState:
+def tuned_filter(
+    counts: Floats,
+    population: Floats,
+    seed: int,
+    coupling: Floats | None = None,
+    members: int = 200,
+    jumps: Flags | None = None,
+) -> FilterState:
     """The filter with those settings of the `GRID` under which one week has told the next best so far."""
     plain = FilterSettings(members=members)
     few = replace(plain, members=max(40, members // 3))
-    quick = [run_filter(counts, population, replace(few, walk=w, report_cv=cv), seed, coupling).log_score for w, cv in GRID]
+    quick = [run_filter(counts, population, replace(few, walk=w, report_cv=cv), seed, coupling, jumps).log_score for w, cv in GRID]
     walk, report_cv = GRID[int(np.argmax(quick))]
-    return run_filter(counts, population, replace(plain, walk=walk, report_cv=report_cv), seed, coupling)
+    return run_filter(counts, population, replace(plain, walk=walk, report_cv=report_cv), seed, coupling, jumps)
 
 
 def filter_quantiles(found: FilterState, population: Floats, steps: int, seed: int, coupling: Floats | None = None) -> Floats:
@@ -266,6 +285,7 @@ def _assimilate(
     population: Floats,
     share: Floats,
     state: Floats,
+    jumps: Flags,
     key: np.uint64,
     walk: float,
     shared: float,
@@ -285,6 +305,11 @@ def _assimilate(
             _walk(state, key, t, walk, shared)
             _advance(state, population, share, same_week, outside, ascertained, waning)
         state[:3] = np.log(state[:3])
+        if jumps[t]:
+            together = normals(key, -(t + 1) * members, members)
+            for i in range(places):
+                for m in range(members):
+                    state[0, i, m] += JUMP * together[m]
         for i in range(places):
             if np.isfinite(reports[t, i]):
                 density = _adjust(state, i, reports[t, i], report_cv, tapers[i])

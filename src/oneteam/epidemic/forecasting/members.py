@@ -57,6 +57,7 @@ class Known:
         places: with population.
         histories: whole; they are cut at the day of the data.
         movement: whole; cut likewise.
+        breaks: days on which testing or reporting changed; those after the day of the data are not known.
     """
 
     snapshot: Snapshot
@@ -64,6 +65,7 @@ class Known:
     places: Locations
     histories: Sequence[History]
     movement: Movement | None = None
+    breaks: Sequence[date] = ()
 
     @property
     def population(self) -> Floats:
@@ -87,10 +89,11 @@ class Known:
     def own_panel(self, snapshot: Snapshot) -> Panel:
         """The target as a panel, with what is known of movement."""
         panel = panel_of(snapshot, self.population)
-        if self.movement is None:
-            return panel
         day = data_day(snapshot.reference_date, snapshot.as_of)
-        return replace(panel, movement=self.movement.index_by_week(panel.places, panel.weeks, day))
+        if self.movement is not None:
+            panel = replace(panel, movement=self.movement.index_by_week(panel.places, panel.weeks, day))
+        past = np.array(sorted(b for b in self.breaks if b <= day), "datetime64[D]")
+        return replace(panel, regime=np.searchsorted(past, panel.weeks, side="right")) if len(past) else panel
 
     @cached_property
     def seasonal(self) -> bool:
@@ -165,7 +168,7 @@ def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int
 
 def _by_filter(values: Floats, whole: Snapshot, known: Known, horizons: Sequence[int], seed: int) -> None:
     """Fill in the filter's quantiles; an aggregate is the sum of its places, path by path."""
-    panel = panel_of(whole, known.population)
+    panel = known.own_panel(whole)
     apart = np.array([i for i in range(len(whole.locations)) if i != panel.aggregate])
     codes = tuple(whole.locations[i] for i in apart)
     day = data_day(whole.reference_date, whole.as_of)
@@ -174,7 +177,8 @@ def _by_filter(values: Floats, whole: Snapshot, known: Known, horizons: Sequence
     if len(counts) < LEAST_WEEKS:
         return
     size = panel.population[apart]
-    found = tuned_filter(counts, size, seed, coupling)
+    jumps = None if panel.regime is None else (np.diff(panel.regime, prepend=panel.regime[0]) > 0)[-RECENT_WEEKS:]
+    found = tuned_filter(counts, size, seed, coupling, jumps=jumps)
     paths = filter_paths(found, size, max(horizons) + whole.lag_weeks, seed, coupling)
     for at, horizon in enumerate(horizons):
         step = horizon + whole.lag_weeks

@@ -55,6 +55,7 @@ class Panel:
         used: weeks that may be learned from, shape (weeks,).
         movement: logarithm of how much people of a place moved, relative to their usual, as it was known in each week; None where there is
             no movement, shape (weeks, places).
+        regime: how many breaks in testing or reporting came before each week's end; None where there was none, shape (weeks,).
     """
 
     source: str
@@ -66,6 +67,7 @@ class Panel:
     aggregate: int | None
     used: Flags
     movement: Floats | None = None
+    regime: Ints | None = None
 
 
 @dataclass(frozen=True)

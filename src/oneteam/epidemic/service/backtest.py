@@ -48,6 +48,7 @@ class BacktestSettings:
         lag_weeks: of pseudo-vintages, where the data have no vintages of their own. When None: none if only later weeks than the reference
             date's are forecast (horizons from 1 on: the week that ends on the reference date is known), else one.
         samples: trajectories of the combination to be written for each date.
+        breaks: ISO dates on which testing or reporting changed.
     """
 
     reference_dates: str = "all"
@@ -58,6 +59,7 @@ class BacktestSettings:
     learn_every_weeks: int = LEARN_EVERY_WEEKS
     lag_weeks: int | None = None
     samples: int = 0
+    breaks: tuple[str, ...] = ()
 
     @property
     def pseudo_lag_weeks(self) -> int:
@@ -134,7 +136,7 @@ def backtest(files: InputFiles, out: Path, settings: BacktestSettings, progress:
         UnknownValueError: an unknown member; a folder that holds the output of other settings or data.
         NothingFoundError: no such date.
     """
-    inputs = read_inputs(files, settings.pseudo_lag_weeks)
+    inputs = read_inputs(files, settings.pseudo_lag_weeks, settings.breaks)
     members = _members(settings.models)
     dates = chosen_dates(inputs.target, settings.reference_dates)
     _claim(out, files, settings, members)
@@ -198,11 +200,11 @@ def _open_tasks(inputs: Inputs, out: Path, members: Sequence[str], dates: Sequen
 _loaded: dict[InputFiles, Inputs] = {}
 
 
-def _start(files: InputFiles, lag_weeks: int) -> None:
+def _start(files: InputFiles, lag_weeks: int, breaks: tuple[str, ...]) -> None:
     """In a worker: one thread, and the data read once."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = "1"
-    _loaded[files] = read_inputs(files, lag_weeks)
+    _loaded[files] = read_inputs(files, lag_weeks, breaks)
 
 
 def _work(task: _Task, files: InputFiles, out: Path, settings: BacktestSettings) -> tuple[int, list[Failure]]:
@@ -244,7 +246,9 @@ def _run(
     # Fresh processes: a forked one would inherit the threads' locks of the compiled libraries.
     context = multiprocessing.get_context("spawn")
     count = min(settings.processes, len(tasks))
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(files, settings.pseudo_lag_weeks)) as pool:
+    with ProcessPoolExecutor(
+        count, mp_context=context, initializer=_start, initargs=(files, settings.pseudo_lag_weeks, settings.breaks)
+    ) as pool:
         for job in as_completed([pool.submit(_work, task, files, out, settings) for task in tasks]):
             yield job.result()
 

@@ -58,6 +58,7 @@ class Inputs:
         histories: whole.
         movement: whole.
         lag_weeks: of pseudo-vintages.
+        breaks: days on which testing or reporting changed.
     """
 
     target: TargetData
@@ -65,6 +66,7 @@ class Inputs:
     histories: tuple[History, ...]
     movement: Movement | None
     lag_weeks: int = DEFAULT_LAG_WEEKS
+    breaks: tuple[date, ...] = ()
 
     @cached_property
     def _snapshots(self) -> dict[date, Snapshot]:
@@ -82,15 +84,16 @@ class Inputs:
         if self.target.has_vintages:
             before = [d for d in self.target.reference_dates if d < reference_date][-EARLIER_VINTAGES:]
             earlier = [self.snapshot(d) for d in before]
-        return Known(self.snapshot(reference_date), earlier, self.places, self.histories, self.movement)
+        return Known(self.snapshot(reference_date), earlier, self.places, self.histories, self.movement, self.breaks)
 
 
-def read_inputs(files: InputFiles, lag_weeks: int = DEFAULT_LAG_WEEKS) -> Inputs:
+def read_inputs(files: InputFiles, lag_weeks: int = DEFAULT_LAG_WEEKS, breaks: Sequence[str] = ()) -> Inputs:
     """Read everything, and insist that the files speak about the same places.
 
     Args:
         files: where they stand.
         lag_weeks: of pseudo-vintages.
+        breaks: ISO dates on which testing or reporting changed.
 
     Raises:
         InputError: as the parsers of the files.
@@ -101,7 +104,7 @@ def read_inputs(files: InputFiles, lag_weeks: int = DEFAULT_LAG_WEEKS) -> Inputs
     places.need(target.location, str(files.target_data))
     histories = [history for path in files.history for history in parse_history(read_table(path), str(path))]
     movement = parse_movement(read_table(files.mobility), str(files.mobility)) if files.mobility else None
-    return Inputs(target, places, tuple(histories), movement, lag_weeks)
+    return Inputs(target, places, tuple(histories), movement, lag_weeks, tuple(_day(text) for text in breaks))
 
 
 def chosen_dates(target: TargetData, wanted: str) -> list[date]:

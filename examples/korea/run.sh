@@ -48,5 +48,5 @@ for variant in "$out"/variant-*.toml; do
 done
 
 echo "8/8 the page"
-oneteam epidemic report "$out" --threshold 100 --horizon 2 --reference-date "$last" --aggregate KR \
+oneteam epidemic report "$out" --title "COVID-19 outlook, Korea|코로나19 전망" --threshold 100 --horizon 2 --reference-date "$last" --aggregate KR \
   --geometry "$data/provinces_2018_topo.json" --districts "$data/municipalities_2018_topo.json"

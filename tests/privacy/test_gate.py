@@ -417,3 +417,16 @@ def test_a_release_names_its_contributors(skylark: Box, agreement: Agreement) ->
     for forged in (nobodys, signed_release(joint, "agency", KEYS["agency"])):
         with pytest.raises(BadSignatureError, match="who contributed"):
             read_release(canonical(forged), lookup)
+
+
+def test_who_was_asked_cannot_hand_the_request_on_and_use_it_up(skylark: Box, agreement: Agreement) -> None:
+    joint, own = asked(a_query(agreement), plan=plan_for(agreement)), asked(single(agreement))
+    for ask, text in ((skylark.gate.open_round, joint), (skylark.gate.release, own)):
+        with pytest.raises(RefusedError) as caught:
+            ask(text, "campus")
+        assert caught.value.reasons == ("requester.sender",)
+    assert skylark.ledger.spent() == 0
+    assert [(entry.kind, entry.requester) for entry in skylark.entries()] == [("refuse", "agency")] * 2
+    # Neither nonce nor round id is used up.
+    assert skylark.gate.open_round(joint, "agency").member == "skylark"
+    assert skylark.gate.release(own, "agency").recipient == "agency"

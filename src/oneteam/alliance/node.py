@@ -64,10 +64,10 @@ _T = TypeVar("_T")
 class Gatekeeper(Protocol):
     """What the node needs of `oneteam.privacy.gate.Gate`."""
 
-    def release(self, signed_request: str) -> Release:
+    def release(self, signed_request: str, sender: str | None = None) -> Release:
         """A single member's Release."""
 
-    def open_round(self, signed_request: str) -> Opening:
+    def open_round(self, signed_request: str, sender: str | None = None) -> Opening:
         """First exchange of a secure sum."""
 
     def share(self, round_id: str, openings: Sequence[Opening]) -> MaskedShare:
@@ -274,11 +274,11 @@ class Node:
         return self._services.gate
 
     async def _query_ask(self, message: Message) -> Reply:
-        release = await self.in_thread(self._gate.release, _text(message, "request"))
+        release = await self.in_thread(self._gate.release, _text(message, "request"), message.sender)
         return Reply({}, canonical(_meant_for(message, release)))
 
     async def _round_open(self, message: Message) -> Reply:
-        opening = await self.in_thread(self._gate.open_round, _text(message, "request"))
+        opening = await self.in_thread(self._gate.open_round, _text(message, "request"), message.sender)
         self._askers = {name: known for name, known in self._askers.items() if known[1] > self.now()}
         # The gate knows the recipient by its signature under the request. That this message comes from the same one is checked by the
         # steps that follow: whoever copies a request cannot go on with the round.

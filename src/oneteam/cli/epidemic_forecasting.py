@@ -73,9 +73,9 @@ def backtest(
     from oneteam.epidemic.service.inputs import InputFiles, parse_horizons
 
     files = InputFiles(target_data, locations, tuple(history or ()), mobility, target)
-    settings = BacktestSettings(
-        reference_dates, tuple(parse_horizons(horizons)), _split(models), seed, processes, learn_every, lag_weeks, samples
-    )
+    weeks = tuple(parse_horizons(horizons))
+    changed = tuple(breaks or ())
+    settings = BacktestSettings(reference_dates, weeks, _split(models), seed, processes, learn_every, lag_weeks, samples, changed)
     with progress_bar(show=not (quiet or json)) as progress:
         report = run(files, out, settings, progress)
     if json:
@@ -83,6 +83,8 @@ def backtest(
     else:
         span = f"{len(report.dates)} dates from {report.dates[0]} to {report.dates[-1]}, {report.label}"
         say(f"{out}: {span}; {report.made} files made, {report.kept} kept")
+        for note in report.notes:
+            say(f"note: {note}")
         if report.weights:
             print_rows("Weights on the last date", [{"member": name, "weight": weight} for name, weight in report.weights.items()])
         if report.failures:
@@ -117,9 +119,9 @@ def forecast(
     from oneteam.epidemic.service.inputs import InputFiles, parse_horizons
 
     files = InputFiles(target_data, locations, tuple(history or ()), mobility, target)
-    settings = BacktestSettings(
-        "all", tuple(parse_horizons(horizons)), _split(models), seed, processes, lag_weeks=lag_weeks, samples=samples
-    )
+    weeks = tuple(parse_horizons(horizons))
+    changed = tuple(breaks or ())
+    settings = BacktestSettings("all", weeks, _split(models), seed, processes, lag_weeks=lag_weeks, samples=samples, breaks=changed)
     with progress_bar(show=not (quiet or json)) as progress:
         result = forecast_now(files, out, settings, reference_date, track, progress)
     if json:
@@ -127,6 +129,8 @@ def forecast(
     else:
         print_rows(f"Forecast of {result.target} on {result.reference_date} ({result.label})", result.rows())
         say(f"all quantiles: {result.path}")
+        for note in result.report.notes:
+            say(f"note: {note}")
     if result.report.failures:
         if not json:
             print_rows("Failed", [{"date": str(f.reference_date), "model": f.model, "why": f.why} for f in result.report.failures])

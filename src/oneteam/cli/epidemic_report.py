@@ -20,12 +20,13 @@ def report(
     study: Annotated[
         Path,
         typer.Argument(
-            help="Folder with data/, forecasts/ and, where made, scores/, situation/, importation/, scenario.toml, scenario/.", metavar="STUDY"
+            help="Folder with data/, forecasts/ and, where made, scores/, situation/, importation/, scenario.toml, scenario/.",
+            metavar="STUDY",
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; STUDY/report.html without.")] = None,
     language: Annotated[str, typer.Option(help="en, ko, both (with a switch), or both in order: ko,en.")] = "both",
-    title: Annotated[str | None, typer.Option(help="Of the report.")] = None,
+    title: Annotated[str | None, typer.Option(help="Of the report; English and Korean parted by a bar: 'Flu|독감'.")] = None,
     threshold: Annotated[
         str, typer.Option(help="What counts as hit: q0.75 of a place's own weeks, or counts per 100,000 and week such as 100.")
     ] = "q0.75",
@@ -48,7 +49,8 @@ def report(
     from dataclasses import asdict
 
     from oneteam.cli.render import print_json, progress_bar, say
-    from oneteam.epidemic.service.report import ReportFiles, ReportSettings, write_report
+    from oneteam.epidemic.service.report import write_report
+    from oneteam.epidemic.service.report_inputs import ReportFiles, ReportSettings
 
     settings = ReportSettings(reference_date.date() if reference_date else None, model, horizon, threshold, aggregate, title, language)
     files = ReportFiles.of_study(study, geometry, districts)

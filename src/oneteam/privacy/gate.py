@@ -128,11 +128,12 @@ class Gate:
             self._rounds.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def release(self, signed_request: str) -> Release:
+    def release(self, signed_request: str, sender: str | None = None) -> Release:
         """A Release of this member's data alone; the stored one, at no cost, when the same Query was released to the same recipient.
 
         Args:
             signed_request: compact JWS of a `Request` without a round.
+            sender: from whom it came, where that is known: whoever was asked may not hand a request on and use it up.
 
         Raises:
             RefusedError: policy or budget refuse, at first or when the answer is ready; every reason is listed.
@@ -140,7 +141,7 @@ class Gate:
         """
         # One at a time: a Query that is asked twice at once is paid for once.
         with self._single:
-            admitted = self._admit(signed_request, joint=False)
+            admitted = self._admit(signed_request, sender, joint=False)
             if isinstance(admitted, Release):
                 return admitted
             made = self._make(admitted)
@@ -151,11 +152,12 @@ class Gate:
                 self._ledger.keep_release(db, admitted.plan.query_id, admitted.request.asker, body)
             return made
 
-    def open_round(self, signed_request: str) -> Opening:
+    def open_round(self, signed_request: str, sender: str | None = None) -> Opening:
         """First exchange of a joint Release; starts to compute once the budget is reserved.
 
         Args:
             signed_request: compact JWS of a `Request` with a round.
+            sender: from whom it came, as for `release`.
 
         Raises:
             RefusedError: policy or budget refuse; every reason is listed.
@@ -166,7 +168,7 @@ class Gate:
             self._forget_old()
             if len(self._rounds) >= MAX_ROUNDS:
                 raise BusyError(f"{MAX_ROUNDS} rounds are open here already", hint="Try again in a minute.")
-        admitted = self._admit(signed_request, joint=True)
+        admitted = self._admit(signed_request, sender, joint=True)
         assert isinstance(admitted, _Permitted), "stored Releases are single ones"
         request = admitted.request
         assert request.round is not None, "admitted as a joint one"
@@ -226,12 +228,14 @@ class Gate:
             self._log.append(db, self._entry("release", running.permitted, release=content_id(revealed)))
         return revealed
 
-    def _admit(self, text: str, *, joint: bool) -> _Permitted | Release:
+    def _admit(self, text: str, sender: str | None, *, joint: bool) -> _Permitted | Release:
         """Every check, the charge and its log entry; or the stored Release; or a logged refusal."""
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         request: Request | None = None
         try:
             request = open_request(text, self._lookup, self._now())
+            if sender is not None and sender != request.asker:
+                raise RefusedError(f"a request of '{request.asker}' that '{sender}' has sent", reasons=("requester.sender",))
             return self._charge(request, digest, joint=joint)
         except OneteamError as err:
             self._log_refusal(request, digest, err.reasons if isinstance(err, RefusedError) else (err.code,))

@@ -161,6 +161,17 @@ class TestRuns:
         assert "numbers ran away" in report.failures[0].why
         assert read_member(tmp_path / "out", "oneteam-ensemble", days[2]) is not None
 
+    def test_a_killed_worker_is_a_failure_of_its_dates(self, tmp_path, monkeypatch):
+        files = write_country(tmp_path, vintages=3)
+        # Workers are started with arguments that they do not take, and die.
+        whole = service.ProcessPoolExecutor
+        monkeypatch.setattr(service, "ProcessPoolExecutor", lambda *a, **k: whole(*a, **(k | {"initargs": ()})))
+        report = backtest(files, tmp_path / "out", settings(processes=2))
+        assert {f.model for f in report.failures} == {"oneteam-linear", "oneteam-baseline", "oneteam-ensemble"}
+        assert "worker process was killed" in report.failures[0].why
+        monkeypatch.undo()
+        assert not backtest(files, tmp_path / "out", settings(processes=2)).failures
+
     def test_without_history(self, tmp_path):
         files = write_country(tmp_path, history=False)
         report = backtest(files, tmp_path / "out", settings(reference_dates="2024-03-02", models=()))
@@ -211,11 +222,19 @@ class TestBadInput:
         with pytest.raises(UnknownValueError, match="must be among"):
             backtest(write_country(tmp_path), tmp_path / "out", settings(models=("oracle",)))
 
-    def test_a_place_without_location_row(self, tmp_path):
-        files = write_country(tmp_path)
+    def test_a_place_without_location_row_is_left_out_and_noted(self, tmp_path):
+        files = write_country(tmp_path, vintages=3)
         text = files.locations.read_text().splitlines()
-        files.locations.write_text("\n".join(text[:-1]) + "\n")
-        with pytest.raises(UnknownValueError, match="ZZ"):
+        files.locations.write_text("\n".join([text[0], *text[2:]]) + "\n")
+        report = backtest(files, tmp_path / "out", settings())
+        assert "1 of 5 places are not in the locations file and are left out: 01" in report.notes[0]
+        found = read_member(tmp_path / "out", "oneteam-ensemble", report.dates[-1])
+        assert set(found.location.tolist()) == {"02", "03", "04", "ZZ"}
+
+    def test_no_place_in_common(self, tmp_path):
+        files = write_country(tmp_path)
+        files.locations.write_text("location,location_name,population\nX,x,5\n")
+        with pytest.raises(UnknownValueError, match="5 of 5 locations are not in the locations file"):
             backtest(files, tmp_path / "out", settings())
 
     def test_gaps_zeros_and_missing_population(self, tmp_path):

@@ -25,8 +25,9 @@ COLD_WEEKS: Final = 8.0
 HALF_LIFE_WEEKS: Final = 10.0
 WEIGHT_POWER: Final = 2.0
 """A member with half the score gets 2^power times the weight, once the past is believed."""
-_PAIRS: Final = ((6, 0.5), (3, 0.8), (1, 0.95))
-"""Lower level of the central intervals whose coverage is learned, and what they should cover."""
+_PAIRS: Final = ((6, 0.5, 0.5), (3, 0.8, 0.8), (1, 0.95, 0.96))
+"""Central intervals whose coverage is learned: position of the lower level, the interval, and the past coverage that is aimed at. The outer one
+aims a little higher: the places of a week share their luck, so the past holds fewer surprises than rows."""
 _LARGEST_STRETCH: Final = 1.6
 _MIDDLE: Final = len(LEVELS) // 2
 
@@ -142,7 +143,7 @@ def _stretch(plain: Combination, every: Sequence[Past], horizon: int | None) -> 
         combined = plain.apply({name: q for name, q in p.members.items() if name in plain.weights}, p.horizon)
         above = p.outcome >= combined[:, _MIDDLE]
         mass.append(np.full(len(p.outcome), 0.5 ** (p.age_weeks / HALF_LIFE_WEEKS) / len(p.outcome)))
-        for i, (low, _) in enumerate(_PAIRS):
+        for i, (low, _, _) in enumerate(_PAIRS):
             reach = np.where(above, combined[:, -1 - low] - combined[:, _MIDDLE], combined[:, _MIDDLE] - combined[:, low])
             found = np.abs(p.outcome - combined[:, _MIDDLE]) / np.maximum(reach, 1e-9)
             ratio[i] = np.concatenate([ratio[i], np.where((reach <= 0) & (p.outcome == combined[:, _MIDDLE]), 0.0, found)])
@@ -150,11 +151,11 @@ def _stretch(plain: Combination, every: Sequence[Past], horizon: int | None) -> 
     believed = sum(0.5 ** (p.age_weeks / HALF_LIFE_WEEKS) for p in past)
     trust = believed / (believed + COLD_WEEKS)
     factors = []
-    for found, (_, coverage) in zip(ratio, _PAIRS, strict=True):
+    for found, (_, _, aim) in zip(ratio, _PAIRS, strict=True):
         order = np.argsort(found)
         cumulated = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
-        needed = float(np.interp(coverage, cumulated, found[order]))
+        needed = float(np.interp(aim, cumulated, found[order]))
         limit = np.log(_LARGEST_STRETCH)
         factors.append(float(np.exp(trust * np.clip(np.log(max(needed, 1e-6)), -limit, limit))))
     distance = np.abs(np.asarray(LEVELS) - 0.5)
-    return np.interp(distance, [coverage / 2.0 for _, coverage in _PAIRS], factors)
+    return np.interp(distance, [interval / 2.0 for _, interval, _ in _PAIRS], factors)

@@ -27,7 +27,7 @@ _STREAM: Final = 0x0EA4F
 OFFSET: Final = 1.0
 """Added to counts before the logarithm is taken."""
 NEAR: Final = 0.1
-JUMP: Final = 0.7
+JUMP: Final = 1.2
 """Standard deviation of the logarithm by which a break in testing may move all reports."""
 RECENT_WEEKS: Final = 80
 """The filter starts so long before the newest week."""
@@ -280,6 +280,18 @@ def _bound(state: Floats) -> None:
 
 
 @compiled
+def _remember(history: Floats, week: int, state: Floats) -> None:
+    """Mean and 95% interval of every part and place."""
+    members = state.shape[2]
+    for part in range(4):
+        for i in range(state.shape[1]):
+            line = np.sort(state[part, i])
+            history[0, week, part, i] = line.mean()
+            history[1, week, part, i] = line[int(0.025 * (members - 1))]
+            history[2, week, part, i] = line[int(np.ceil(0.975 * (members - 1)))]
+
+
+@compiled
 def _assimilate(
     reports: Floats,
     population: Floats,
@@ -306,10 +318,7 @@ def _assimilate(
             _advance(state, population, share, same_week, outside, ascertained, waning)
         state[:3] = np.log(state[:3])
         if jumps[t]:
-            together = normals(key, -(t + 1) * members, members)
-            for i in range(places):
-                for m in range(members):
-                    state[0, i, m] += JUMP * together[m]
+            state[0] += JUMP * normals(key, -(t + 1) * members, members)
         for i in range(places):
             if np.isfinite(reports[t, i]):
                 density = _adjust(state, i, reports[t, i], report_cv, tapers[i])
@@ -318,12 +327,7 @@ def _assimilate(
                     scored += 1
         _bound(state)
         state[:3] = np.exp(state[:3])
-        for part in range(4):
-            for i in range(places):
-                line = np.sort(state[part, i])
-                history[0, t, part, i] = line.mean()
-                history[1, t, part, i] = line[int(0.025 * (members - 1))]
-                history[2, t, part, i] = line[int(np.ceil(0.975 * (members - 1)))]
+        _remember(history, t, state)
     return score / max(scored, 1), history
 
 

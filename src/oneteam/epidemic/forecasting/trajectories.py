@@ -1,7 +1,7 @@
-"""Sample trajectories from quantile forecasts: paths over the horizons that keep every task's distribution.
+"""Trajectories from quantile forecasts: paths over the horizons that keep every task's distribution.
 
 A path stands at about the same height of the distribution from one week to the next, and places rise and fall partly together: a
-Gaussian copula with correlation 0.9 to the power of the weeks between two horizons and 0.5 between places. Both numbers are assumptions, not learned.
+Gaussian copula with correlation 0.9 to the power of the weeks between two horizons and 0.5 between places. Both are assumed, not learned.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from oneteam.core.errors import DocumentError
+from oneteam.epidemic.models.evidence import Evidence, Number
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -27,18 +28,52 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Evidenced(Document):
+    """A document with numbers, each of which may say what it rests on.
+
+    Args:
+        evidence: what a number rests on, by its name; a number in a table, such as a variant's ``days.I``, by both names.
+    """
+
+    NUMBERS: ClassVar[tuple[str, ...]] = ()
+    evidence: dict[str, Evidence] = {}
+
+    @model_validator(mode="after")
+    def _evidence_is_of_numbers(self) -> Self:
+        names = list(self.given_numbers())
+        for name in self.evidence:
+            if name not in names:
+                raise ValueError(f"evidence is given for {name!r}; the numbers here are {', '.join(names) or 'none'}")
+        return self
+
+    def given_numbers(self) -> dict[str, object]:
+        """Numbers that the document gives itself, by name; defaults are left out."""
+        found: dict[str, object] = {}
+        for name in self.NUMBERS:
+            value = getattr(self, name)
+            if name not in self.model_fields_set or value is None:
+                continue
+            if isinstance(value, dict):
+                found |= {f"{name}.{key}": one for key, one in value.items()}
+            else:
+                found[name] = value
+        return found
+
+    def numbers(self, path: str) -> tuple[Number, ...]:
+        """The numbers given here, below a path."""
+        return tuple(Number(f"{path}{name}", value, self.evidence.get(name)) for name, value in self.given_numbers().items())
+
+
 class ByAge(Document):
     """A number that may differ by age.
 
     Args:
         value: one number for everybody, or one for each band.
         from_age: lower ages of the bands, ascending from 0 [years]; none for one number.
-        source: where the number is from.
     """
 
     value: tuple[float, ...]
     from_age: tuple[int, ...] = (0,)
-    source: str = ""
 
     @model_validator(mode="after")
     def _bands_fit(self) -> Self:
@@ -60,7 +95,7 @@ def _as_by_age(raw: Any) -> Any:
 AgeNumber = Annotated[ByAge, BeforeValidator(_as_by_age)]
 
 
-class Compartment(Document):
+class Compartment(Evidenced):
     """Where people are.
 
     Args:
@@ -70,14 +105,14 @@ class Compartment(Document):
         isolatable: by which share tests and isolation can lower it.
     """
 
+    NUMBERS: ClassVar[tuple[str, ...]] = ("infectiousness", "isolatable")
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
     title: str = ""
     infectiousness: AgeNumber = ByAge(value=(0.0,))
     isolatable: Share = 0.0
-    source: str = ""
 
 
-class Infection(Document):
+class Infection(Evidenced):
     """Susceptible people catch it.
 
     Args:
@@ -88,14 +123,14 @@ class Infection(Document):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
+    NUMBERS: ClassVar[tuple[str, ...]] = ("susceptibility",)
     source_compartment: str = Field(alias="from")
     to: str
     susceptibility: AgeNumber = ByAge(value=(1.0,))
     counts: tuple[str, ...] = Field(default=(), max_length=2)
 
 
-class Way(Document):
+class Way(Evidenced):
     """One of the ways that lead on.
 
     Args:
@@ -105,28 +140,27 @@ class Way(Document):
         counts: names of flows that count it.
     """
 
+    NUMBERS: ClassVar[tuple[str, ...]] = ("probability",)
     to: str
     probability: AgeNumber | None = None
     severe: bool = False
     counts: tuple[str, ...] = Field(default=(), max_length=2)
 
 
-class Progression(Document):
+class Progression(Evidenced):
     """People go on after some time.
 
     Args:
         source_compartment: ``from`` in the file.
         days: mean time spent there, at least 1.
         ways: where they go.
-        source: where the number of days is from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
+    NUMBERS: ClassVar[tuple[str, ...]] = ("days",)
     source_compartment: str = Field(alias="from")
     days: Annotated[AgeNumber, Field()]
     ways: Annotated[tuple[Way, ...], Field(min_length=1)]
-    source: str = ""
 
     @model_validator(mode="after")
     def _ways_fit(self) -> Self:
@@ -140,7 +174,7 @@ class Progression(Document):
         return self
 
 
-class Vaccination(Document):
+class Vaccination(Evidenced):
     """Whom a vaccination campaign moves; how many is said by the scenario.
 
     Args:
@@ -151,7 +185,7 @@ class Vaccination(Document):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
+    NUMBERS: ClassVar[tuple[str, ...]] = ("uptake",)
     source_compartment: str = Field(alias="from")
     to: str
     uptake: NotNegative = 1.0
@@ -165,7 +199,7 @@ class Stock(Document):
     compartments: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class Variant(Document):
+class Variant(Evidenced):
     """A variant that takes over: its share grows logistically and is a half on its day. Multipliers are relative to the model as written.
 
     Args:
@@ -176,9 +210,9 @@ class Variant(Document):
         severity: multiplies the odds of severe ways.
         days: multiplies mean durations, by compartment.
         susceptibility: replaces relative susceptibility, by compartment (immune escape).
-        source: where the numbers are from.
     """
 
+    NUMBERS: ClassVar[tuple[str, ...]] = ("day", "growth_per_day", "transmissibility", "severity", "days", "susceptibility")
     name: str
     day: date
     growth_per_day: Positive = 0.1
@@ -186,18 +220,17 @@ class Variant(Document):
     severity: Positive = 1.0
     days: dict[str, Positive] = {}
     susceptibility: dict[str, NotNegative] = {}
-    source: str = ""
 
 
-class Seasonality(Document):
+class Seasonality(Evidenced):
     """Transmission follows 1 + amplitude cos(2 pi (day of year - peak) / 365.25)."""
 
+    NUMBERS: ClassVar[tuple[str, ...]] = ("amplitude", "peak_day_of_year")
     amplitude: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     peak_day_of_year: Annotated[int, Field(ge=1, le=366)] = 15
-    source: str = ""
 
 
-class ModelDocument(Document):
+class ModelDocument(Evidenced):
     """A compartment model.
 
     Args:
@@ -205,7 +238,6 @@ class ModelDocument(Document):
         name: of the model.
         title: in words.
         reproduction_number: basic, on an ordinary school day of a population without immunity.
-        reproduction_source: where that number is from.
         start: compartment of those who are nowhere else at the start.
         seed: compartment where infected people start, and imported ones arrive.
         compartments: in any order.
@@ -217,11 +249,11 @@ class ModelDocument(Document):
         seasonality: over the year.
     """
 
+    NUMBERS: ClassVar[tuple[str, ...]] = ("reproduction_number",)
     format: Literal["oneteam-model/1"] = "oneteam-model/1"
     name: str
     title: str = ""
     reproduction_number: Positive
-    reproduction_source: str = ""
     start: str
     seed: str
     compartments: Annotated[tuple[Compartment, ...], Field(min_length=2)]
@@ -265,6 +297,23 @@ class ModelDocument(Document):
         found += [(f"stocks.{stock.name}", name) for stock in self.stocks for name in stock.compartments]
         found += [(f"variants.{v.name}", name) for v in self.variants for name in (*v.days, *v.susceptibility)]
         return found
+
+    def all_numbers(self) -> tuple[Number, ...]:
+        """Every number that the document gives, with its path and what it rests on."""
+        found = list(self.numbers(""))
+        for compartment in self.compartments:
+            found += compartment.numbers(f"compartments.{compartment.name}.")
+        for infection in self.infections:
+            found += infection.numbers(f"infections.{infection.source_compartment}.")
+        for progression in self.progressions:
+            path = f"progressions.{progression.source_compartment}."
+            found += progression.numbers(path)
+            found += [number for way in progression.ways for number in way.numbers(f"{path}{way.to}.")]
+        for vaccination in self.vaccinations:
+            found += vaccination.numbers(f"vaccinations.{vaccination.source_compartment}.")
+        for variant in self.variants:
+            found += variant.numbers(f"variants.{variant.name}.")
+        return (*found, *self.seasonality.numbers("seasonality."))
 
     @property
     def flows(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from oneteam.core.model import Text
 from oneteam.epidemic.report.fans import LARGE, Box
 from oneteam.epidemic.report.study import Imports, RtSeries, WhatIf
 from oneteam.epidemic.report.svg import Axis, Picture, band, day_number, frame, line, month_marks
-from oneteam.epidemic.report.voice import Voice, percent
+from oneteam.epidemic.report.voice import Voice
 
 DAYS_BACK: Final = 120
 ROW: Final = 19.0
@@ -67,7 +67,9 @@ def interval_picture(
         parts.append(f'<text class="name" x="{left - 8:.4g}" y="{at + 4:.4g}" text-anchor="end">{voice.drawn(name)}</text>')
         if not np.isfinite(middle):
             continue
-        side = "above" if reference is not None and start > reference else "below" if reference is not None and end < reference else "across"
+        side = (
+            "above" if reference is not None and start > reference else "below" if reference is not None and end < reference else "across"
+        )
         parts.append(f'<path class="range {side}" d="M{x.at(start):.4g} {at:.4g}H{x.at(end):.4g}"/>')
         parts.append(f'<circle class="point {side}" cx="{x.at(middle):.4g}" cy="{at:.4g}" r="4"/>')
     return Picture(width, bottom + 22, "".join(parts))
@@ -109,10 +111,10 @@ def what_if_picture(found: WhatIf, voice: Voice, box: Box = LARGE) -> Picture:
         parts.append(f'<path class="{name} narrow" d="{band(xs, at[:, 1], at[:, 3])}"/>')
         parts.append(f'<path class="{name} middle" d="{line(xs, at[:, 2])}"/>')
     names = {"without": Text(en="without", ko="조치 없음"), "within": Text(en="with the measure", ko="조치 시행")}
-    ends = sorted(((name, y.at(float(curve[-1, 2]))) for name, curve in zip(names, found.curves, strict=True)), key=lambda e: e[1])
-    for i, (name, at) in enumerate(ends):
-        place = max(box.top + 12, at - 8) if i == 0 else min(box.height - box.bottom - 5, max(at + 17, ends[0][1] + 9))
-        parts.append(f'<text class="label {name}" x="{x.end:.4g}" y="{place:.4g}" text-anchor="end">{voice.drawn(names[name])}</text>')
+    for i, (name, text) in enumerate(names.items()):
+        at = box.top + 12 + 19 * i
+        parts.append(f'<path class="{name} middle" d="M{x.start + 10:.4g} {at - 4:.4g}h22"/>')
+        parts.append(f'<text class="label {name}" x="{x.start + 38:.4g}" y="{at:.4g}">{voice.drawn(text)}</text>')
     return Picture(box.width, box.height, "".join(parts))
 
 
@@ -129,5 +131,5 @@ def coverage_picture(row: Mapping[str, Any], voice: Voice) -> Picture:
         parts.append(f'<rect class="rail" x="{left:.4g}" y="{at + 9:.4g}" width="{x.end - left:.4g}" height="16" rx="3"/>')
         parts.append(f'<rect class="held" x="{left:.4g}" y="{at + 9:.4g}" width="{x.at(held) - left:.4g}" height="16" rx="3"/>')
         parts.append(f'<path class="aim" d="M{x.at(nominal / 100):.4g} {at + 4:.4g}v26"/>')
-        parts.append(f'<text class="name" x="{width - 44:.4g}" y="{at + 21:.4g}">{percent(held)}</text>')
+        parts.append(f'<text class="name" x="{width - 44:.4g}" y="{at + 21:.4g}">{held:.0%}</text>')
     return Picture(width, top + height * len(NOMINAL), "".join(parts))

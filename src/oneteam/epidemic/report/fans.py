@@ -72,7 +72,15 @@ def fan_picture(study: Study, place: Place, box: Box, voice: Voice, *, weeks: in
     log = highest / max(lowest, 1.0) > 25
     y = box.y(max(1.0, lowest * 0.8) if log else 0.0, highest * 1.08, log=log)
     x = box.x(day_number(seen.days[0]), day_number(days[-1] if days else seen.days[-1]))
-    parts = [frame(x, y, voice, days=month_marks(seen.days[0], days[-1] if days else seen.days[-1], 5 if box is LARGE else 3))]
+    parts = [
+        frame(
+            x,
+            y,
+            voice,
+            days=month_marks(seen.days[0], days[-1] if days else seen.days[-1], 5 if box is LARGE else 2),
+            ticks=5 if box is LARGE else 2,
+        )
+    ]
     if limit is not None:
         parts.append(f'<path class="limit" d="M{x.start:.4g} {y.at(limit):.4g}H{x.end:.4g}"/>')
     xs = [x.at(day_number(d)) for d in days]

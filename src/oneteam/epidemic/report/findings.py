@@ -6,16 +6,21 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+import numpy as np
 
 from oneteam.core.model import Text
 from oneteam.epidemic.report.measures import measures_words
 from oneteam.epidemic.report.study import Imports, Outlook, Study, WhatIf
-from oneteam.epidemic.report.voice import count, day_words, joined, percent, points, words
+from oneteam.epidemic.report.voice import count, day_words, joined, percent, points, topic, words
 
 TOP: Final = 5
 STALE_D: Final = 28
 """Data this much older than the forecast's are pointed out."""
+SOME_TASKS: Final = 20
+ONE_WAY: Final = 0.85
+"""From this share of weeks that went the same way a track record is said to be one-sided."""
 Grade = Literal["checked", "partly", "unchecked"]
 
 
@@ -58,7 +63,7 @@ def where_next(study: Study) -> Finding:
     """The places likeliest to reach the threshold, and how that changed."""
     week = day_words(study.reference_date + timedelta(days=7 * study.horizon))
     ranked = [o for o in study.outlooks if o.probability is not None]
-    top = joined([_chance(o) for o in ranked[:TOP]], "; ", "; ")
+    top = joined([_chance(o, first=i == 0) for i, o in enumerate(ranked[:TOP])])
     counted, rule = study.counted, study.rule
     likely = sum(1 for o in ranked if (o.probability or 0.0) >= 0.5)
     if ranked:
@@ -70,7 +75,7 @@ def where_next(study: Study) -> Finding:
         )
     else:
         answer = words("No place has a threshold: no population is known.", "인구를 알 수 없어 기준을 정한 지역이 없습니다.")
-    data_day = study.truth.weeks[study.truth.weeks <= _day64(study.reference_date)][-1].item()
+    data_day = study.truth.weeks[study.truth.weeks <= np.datetime64(study.reference_date, "D")][-1].item()
     grade, validation = _validation(study)
     return Finding(
         "next",
@@ -80,25 +85,19 @@ def where_next(study: Study) -> Finding:
         grade,
         validation,
         forecast_record(study),
+        _one_direction(study),
     )
 
 
-def _chance(o: Outlook) -> Text:
+def _chance(o: Outlook, *, first: bool) -> Text:
+    """A place with its probability and the change; what the change is, is said once."""
     assert o.probability is not None
-    name = strong(o.place.name)
-    change = "" if o.change is None else f", {points(o.change)}"
-    since_en = "" if o.change is None else " points since last week"
-    since_ko = "" if o.change is None else "%p(지난주 대비)"
-    return words(
-        f"{name.en} ({percent(o.probability)}<small>{change}{since_en}</small>)",
-        f"{name.ko}({percent(o.probability)}<small>{change}{since_ko}</small>)",
-    )
-
-
-def _day64(day: date) -> Any:
-    import numpy as np
-
-    return np.datetime64(day, "D")
+    name, chance = strong(o.place.name), percent(o.probability)
+    if o.change is None:
+        return words(f"{name.en} ({chance})", f"{name.ko}({chance})")
+    change = points(o.change)
+    en, ko = (f"{change} points since last week", f"지난주 대비 {change}%p") if first else (change, change)
+    return words(f"{name.en} ({chance}<small>, {en}</small>)", f"{name.ko}({chance}<small>, {ko}</small>)")
 
 
 def _validation(study: Study) -> tuple[Grade, Text]:
@@ -131,6 +130,27 @@ def forecast_record(study: Study) -> Text:
         en.append(f"{right:,} of {alerts['alerts']:,} alerts (chance of 50% or more) were right")
         ko.append(f"경보(확률 50% 이상) {alerts['alerts']:,}회 중 {right:,}회 적중")
     return words(_sentence(en), ", ".join(ko) + ".")
+
+
+def _one_direction(study: Study) -> Text | None:
+    """A warning where nearly all past weeks went the same way: then little is known about the model at a turn."""
+    fell = rose = 0
+    for place in study.places:
+        known = dict(zip(study.truth.weeks.tolist(), study.series(place.code).tolist(), strict=True))
+        for day in study.dates:
+            then, before = known.get(day + timedelta(days=7 * study.horizon)), known.get(day)
+            if then is not None and before is not None and then == then and before == before:  # noqa: PLR0124  NaN alone differs from itself
+                fell += then < before
+                rose += then > before
+    share = max(fell, rose) / max(1, fell + rose)
+    if fell + rose < SOME_TASKS or share < ONE_WAY:
+        return None
+    en, ko = ("falling", "감소") if fell > rose else ("rising", "증가")
+    counted = study.counted
+    return words(
+        f"{counted.en.capitalize()} were {en} in {share:.0%} of the past weeks that the track record is from: it says little about a turn.",
+        f"성적을 낸 과거 주의 {share:.0%}에서 {counted.ko} 수가 {ko}했습니다. 추세가 바뀔 때의 성적은 알기 어렵습니다.",
+    )
 
 
 def _sentence(parts: Sequence[str]) -> str:
@@ -212,7 +232,8 @@ def _import_record(imports: Imports) -> tuple[Grade, Text, Text]:
     better = scores["log_score"] < scores["naive_log_score"]
     record = words(
         f"{held}% of {weeks} weekly totals fell inside the 95% interval; "
-        f"log score {scores['log_score']:.2f} against {scores['naive_log_score']:.2f} of “as last week” ({'better' if better else 'worse'}).",
+        f"log score {scores['log_score']:.2f} against {scores['naive_log_score']:.2f} of “as last week” "
+        f"({'better' if better else 'worse'}).",
         f"주간 합계 {weeks}개 중 {held}%가 95% 구간 안, 로그 점수 {scores['log_score']:.2f}"
         f"(‘지난주와 같음’ {scores['naive_log_score']:.2f}, {'더 좋음' if better else '더 나쁨'}).",
     )
@@ -243,44 +264,45 @@ def what_if(study: Study) -> Finding:
         words(f"Simulated from {start.en} for {run.days} days", f"{start.ko}부터 {run.days}일간 모의"),
         "unchecked",
         words("Model scenario: not validated", "모형 시나리오: 검증되지 않음"),
-        words(
-            f"{run.members} pairs of simulations with the same random numbers; no outcome exists to compare with.",
-            f"같은 난수를 쓴 모의실험 {run.members}쌍. 비교할 실제 결과가 없습니다.",
-        ),
+        _scenario_record(found),
     )
+
+
+def _scenario_record(found: WhatIf) -> Text:
+    members = found.scenario.run.members
+    names = ", ".join(found.variants)
+    en = f"None: no outcome to compare with. {members} pairs of simulations" + (f"; the range also covers {names}." if names else ".")
+    ko = f"없음: 비교할 실제 결과가 없습니다. 모의실험 {members}쌍" + (f", 범위는 {names}도 포함." if names else ".")
+    return words(en, ko)
 
 
 def _effect(study: Study, found: WhatIf) -> Text:
     main = found.averted[found.first_quantity]
-    share, averted = main["share"], main["averted"]
-    end = day_words(found.days[-1].item())
-    measure = measures_words(found.scenario.measures, found.scenario.run.first_day, study.named)
-    interval = f"{count(averted['low'])}–{count(averted['high'])}"
-    sign = averted["median"] >= 0
-    en_verb, ko_verb = ("avert", "줄입니다") if sign else ("add", "늘립니다")
-    size = count(abs(averted["median"]))
-    en = (
-        f"{measure.en[0].upper()}{measure.en[1:]} would {en_verb} <strong>{percent_of(share['median'])}</strong> of infections "
-        f"(95% {percent_of(share['low'])} to {percent_of(share['high'])}) by {end.en}: about {size} ({interval})."
+    shares = [main["share"], *(v["share"] for v in found.variants.values())]
+    counts = [main["averted"], *(v["averted"] for v in found.variants.values())]
+    # Chance alone hardly moves a whole country: the ends of the variants' intervals say more.
+    low, high = min(s["low"] for s in shares), max(s["high"] for s in shares)
+    least, most = min(c["low"] for c in counts), max(c["high"] for c in counts)
+    middle, size = main["share"]["median"], main["averted"]["median"]
+    first, end = found.scenario.run.first_day, day_words(found.days[-1].item())
+    measure = measures_words(found.scenario.measures, first, study.named)
+    en_verb, ko_verb = ("avert", "줄입니다") if size >= 0 else ("add", "늘립니다")
+    name = "range" if found.variants else "95%"
+    ko_name = "범위" if found.variants else "95%"
+    return words(
+        f"{measure.en[0].upper()}{measure.en[1:]} would {en_verb} <strong>{percent_of(abs(middle))}</strong> of infections by {end.en} "
+        f"({name} {percent_of(low)} to {percent_of(high)}): about {count(abs(size))} ({count(least)}–{count(most)}).",
+        f"{topic(measure.ko)} {end.ko}까지 감염을 <strong>{percent_of(abs(middle))}</strong>"
+        f"({ko_name} {percent_of(low)}~{percent_of(high)}), 약 {count(abs(size))}명({count(least)}–{count(most)}) {ko_verb}.",
     )
-    ko = (
-        f"{measure.ko}은(는) {end.ko}까지 감염을 <strong>{percent_of(share['median'])}</strong>"
-        f"(95% {percent_of(share['low'])}~{percent_of(share['high'])}), 약 {size}명({interval}) {ko_verb}."
-    )
-    if found.variants:
-        low = min(v["low"] for v in found.variants.values())
-        high = max(v["high"] for v in found.variants.values())
-        en += f" If Rt lies at either end of its interval: {percent_of(low)} to {percent_of(high)}."
-        ko += f" Rt가 구간의 양 끝이면 {percent_of(low)}~{percent_of(high)}입니다."
-    return words(en, ko)
 
 
 def percent_of(share: float) -> str:
     """A share that may be negative.
 
     >>> percent_of(0.123), percent_of(-0.05), percent_of(0.004)
-    ('12%', '−5%', '0.4%')
+    ('12%', '−5.0%', '0.4%')
     """
     size = 100 * abs(share)
-    text = f"{size:.0f}" if size >= 1 else f"{size:.1g}"
+    text = f"{size:.0f}" if size >= 9.95 else f"{size:.1f}"
     return f"{'−' if share < 0 and float(text) else ''}{text}%"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -56,9 +57,10 @@ def classes_of(values: Sequence[float], unit: str = "") -> Classes:
     if not len(known):
         return Classes((), ("",))
     inner = np.quantile(known, np.arange(1, CLASSES) / CLASSES)
-    rounded = sorted({float(f"{q:.2g}") for q in inner if q > known.min()})
+    coarse, fine = (sorted({float(f"{q:.{digits}g}") for q in inner}) for digits in (1, 2))
+    rounded = [limit for limit in (coarse if len(coarse) == len(inner) else fine) if known.min() < limit <= known.max()]
     edges = [float(f"{known.min():.2g}"), *rounded, float(f"{known.max():.2g}")]
-    labels = [f"{a:g}–{b:g}{unit}" for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    labels = [f"{a:g}–{b:g}{unit}" for a, b in pairwise(edges)]
     return Classes(tuple(rounded), tuple(labels))
 
 
@@ -82,7 +84,7 @@ def flatten(shapes: Shapes, width: float = WIDTH) -> Flat:
     bounds = shapely.bounds(round_earth)
     plane = EqualAreaProjection.centred_on(bounds[:, [0, 2]].reshape(-1), bounds[:, [1, 3]].reshape(-1))
     flat = plane.project(round_earth)
-    left, low, right, high = shapely.total_bounds(flat)
+    left, _, right, high = shapely.total_bounds(flat)
     scale = width / (right - left)
     moved = shapely.transform(flat, lambda xy: np.column_stack([(xy[:, 0] - left) * scale, (high - xy[:, 1]) * scale]))
     simple = _simplified(np.asarray(moved, dtype=object))
@@ -95,10 +97,8 @@ def flatten(shapes: Shapes, width: float = WIDTH) -> Flat:
 
 
 def _simplified(shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    if shapely.coverage_is_valid(shapes):
-        found = shapely.coverage_simplify(shapes, TOLERANCE)
-    else:
-        found = shapely.simplify(shapes, TOLERANCE)
+    simplify = shapely.coverage_simplify if shapely.coverage_is_valid(shapes) else shapely.simplify
+    found = simplify(shapes, TOLERANCE)
     return np.where(shapely.is_empty(found), shapes, found)
 
 
@@ -155,7 +155,7 @@ def map_picture(
     if hatched:
         body = (
             '<defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-            '<path class="hatch" d="M0 0V7"/></pattern></defs>' + body
+            '<path class="hatch" d="M3.5 0V7"/></pattern></defs>' + body
         )
         body += f'<g class="over">{"".join(f"""<path d="{outline(s)}" fill="url(#hatch)"/>""" for s in flat.shapes.values())}</g>'
     body += _numbers(flat, numbered)

@@ -55,11 +55,13 @@ def measure_words(measure: AnyMeasure, first_day: date, named: Callable[[str], T
     return words(f"{what.en}{ages_en}{where_en}{when_en}", f"{when_ko}{where_ko}{ages_ko}{what.ko}")
 
 
-def _what(measure: AnyMeasure) -> Text:
+def _what(measure: AnyMeasure) -> Text:  # noqa: PLR0911 - one for each kind of measure
     match measure:
         case ContactCut():
             place = SETTINGS.get(measure.setting, measure.setting)
-            return words(f"{measure.reduction:.0%} fewer contacts in the setting {measure.setting}", f"{place} 접촉 {measure.reduction:.0%} 감소")
+            return words(
+                f"{measure.reduction:.0%} fewer contacts in the setting {measure.setting}", f"{place} 접촉 {measure.reduction:.0%} 감소"
+            )
         case SchoolClosing():
             return words(f"closing {measure.share:.0%} of schools", f"학교 {measure.share:.0%} 휴교")
         case WorkFromHome():
@@ -69,7 +71,9 @@ def _what(measure: AnyMeasure) -> Text:
         case MobilityCut():
             return words(f"{measure.reduction:.0%} fewer trips", f"이동 {measure.reduction:.0%} 감소")
         case Isolation():
-            return words(f"testing and isolating {measure.share:.0%} of those who can be found", f"발견 가능한 감염자 {measure.share:.0%} 검사·격리")
+            return words(
+                f"testing and isolating {measure.share:.0%} of those who can be found", f"발견 가능한 감염자 {measure.share:.0%} 검사·격리"
+            )
         case Border():
             return words(f"{measure.reduction:.0%} fewer infections brought in", f"해외 유입 {measure.reduction:.0%} 감소")
         case Vaccinate():

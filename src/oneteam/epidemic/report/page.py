@@ -6,17 +6,13 @@ from typing import Final
 
 from oneteam.core.model import Text
 from oneteam.epidemic.report.findings import Finding, findings
-from oneteam.epidemic.report.sections import (
-    chance_map,
-    data_section,
-    import_section,
-    outlook_section,
-    rt_section,
-    track_section,
-    what_if_section,
-)
+from oneteam.epidemic.report.import_section import import_section
+from oneteam.epidemic.report.outlook_section import chance_map, outlook_section
+from oneteam.epidemic.report.spread_section import rt_section
 from oneteam.epidemic.report.study import Study
+from oneteam.epidemic.report.track_section import data_section, track_section
 from oneteam.epidemic.report.voice import LANGUAGES, Voice, day_words, words
+from oneteam.epidemic.report.what_if_section import what_if_section
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """The page may load nothing: a browser enforces that it is self-contained."""
@@ -71,9 +67,10 @@ def _switch(voice: Voice) -> str:
     """Radio buttons before the page: the style sheet shows the language that is chosen, without script."""
     if len(voice.languages) == 1:
         return ""
+    checked = dict.fromkeys(voice.languages[:1], " checked")
     buttons = "".join(
-        f'<input type="radio" name="language" id="language-{code}" class="language"{" checked" if i == 0 else ""} aria-label="{LANGUAGES[code]}">'
-        for i, code in enumerate(voice.languages)
+        f'<input type="radio" name="language" id="language-{code}" class="language" aria-label="{LANGUAGES[code]}"{checked.get(code, "")}>'
+        for code in voice.languages
     )
     labels = "".join(f'<label for="language-{code}" lang="{code}">{LANGUAGES[code]}</label>' for code in voice.languages)
     return f'{buttons}<div class="switch">{labels}</div>'
@@ -112,8 +109,10 @@ def _card(found: Finding, voice: Voice) -> str:
 
 def _foot(study: Study, voice: Voice) -> str:
     told = words(
-        f"Made with oneteam by the model {study.model}. A probability is a statement about what is not known, not a promise: of all that gets "
+        f"Made with oneteam by the model {study.model}. A probability is a statement about what is not known, not a promise: of "
+        "all that gets "
         "80%, one in five should not happen.",
-        f"oneteam의 {study.model} 모형으로 작성. 확률은 약속이 아니라 모르는 정도를 나타냅니다. 80%라고 한 일 다섯 가운데 하나는 일어나지 않아야 맞습니다.",
+        f"oneteam의 {study.model} 모형으로 작성. 확률은 약속이 아니라 모르는 정도를 나타냅니다. 80%라고 한 일 다섯 가운데 하나는 "
+        "일어나지 않아야 맞습니다.",
     )
     return f"<footer><p>{voice.text(told)}</p></footer>"

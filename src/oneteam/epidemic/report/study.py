@@ -125,7 +125,7 @@ class WhatIf:
     Args:
         scenario: the document.
         averted: by quantity, as in ``comparison.json``.
-        variants: share of the first quantity that is averted, in the same scenario under other assumptions, by their name.
+        variants: what is averted of the first quantity, in the same scenario under other assumptions, by their name.
         days: of the curves.
         curves: infections by day, without and with the measures: 5%, 25%, 50%, 75%, 95% quantiles, shape (days, 5).
         by_zone: mean of the first quantity without, and averted, by zone.
@@ -135,7 +135,7 @@ class WhatIf:
 
     scenario: Scenario
     averted: Mapping[str, Mapping[str, Any]]
-    variants: Mapping[str, Mapping[str, float]]
+    variants: Mapping[str, Mapping[str, Any]]
     days: Days
     curves: tuple[Floats, Floats]
     by_zone: Mapping[str, tuple[float, float]]
@@ -198,6 +198,7 @@ class Study:
         what_if: None without.
         shapes: of the places.
         districts: shapes of the scenario's zones, where they are wanted on a map.
+        district_names: by code.
         notes: repairs and assumptions.
         sources: files.
     """
@@ -222,6 +223,7 @@ class Study:
     what_if: WhatIf | None
     shapes: Shapes
     districts: Shapes
+    district_names: Mapping[str, Text]
     notes: tuple[Note, ...]
     sources: tuple[Source, ...]
 
@@ -280,7 +282,9 @@ class Study:
         return Outlook(
             place,
             last,
-            *(float(quantiles[i]) for i in (LOW, MIDDLE, HIGH)),
+            float(quantiles[LOW]),
+            float(quantiles[MIDDLE]),
+            float(quantiles[HIGH]),
             self._probability(self.reference_date, place.code),
             before,
             float("nan") if rising is None else rising,

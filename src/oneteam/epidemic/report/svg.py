@@ -47,7 +47,7 @@ class Axis:
 
     def ticks(self, wanted: int = 4) -> list[float]:
         """Round numbers along the axis."""
-        return log_ticks(self.low, self.high) if self.log else nice_ticks(self.low, self.high, wanted)
+        return log_ticks(self.low, self.high, wanted) if self.log else nice_ticks(self.low, self.high, wanted)
 
 
 def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
@@ -61,20 +61,25 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
         return [low]
     rough = span / max(1, wanted)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.7)
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten; with their 2 and 5 fold where the range is short.
+def log_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
+    """Powers of ten, with their 2 and 5 fold where that makes not too many.
 
     >>> log_ticks(80.0, 2500.0)
     [100.0, 200.0, 500.0, 1000.0, 2000.0]
+    >>> log_ticks(80.0, 2500.0, 2)
+    [100.0, 300.0, 1000.0]
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = (1,) if math.log10(high / low) > 2.5 else (1, 2, 5)
-    return [m * 10.0**p for p in range(first, last + 1) for m in steps if low * 0.999 <= m * 10.0**p <= high * 1.001]
+    every = [
+        [m * 10.0**p for p in range(first, last + 1) for m in steps if low * 0.999 <= m * 10.0**p <= high * 1.001]
+        for steps in ((1, 2, 5), (1, 3), (1,))
+    ]
+    return next((ticks for ticks in every if len(ticks) <= wanted + 2), every[-1])
 
 
 def brief(value: float) -> str:
@@ -192,8 +197,7 @@ class Table:
         kinds = [' class="n"' if i < len(self.numeric) and self.numeric[i] else "" for i in range(len(self.head))]
         head = "".join(f'<th scope="col"{k}>{voice.text(h)}</th>' for h, k in zip(self.head, kinds, strict=True))
         rows = "".join(
-            "<tr>"
-            + f'<th scope="row"{kinds[0]}>{row[0]}</th>'
+            f'<tr><th scope="row"{kinds[0]}>{row[0]}</th>'
             + "".join(f"<td{k}>{cell}</td>" for cell, k in zip(row[1:], kinds[1:], strict=True))
             + "</tr>"
             for row in self.rows

@@ -94,6 +94,16 @@ def count(value: float) -> str:
     return f"−{text}" if value < 0 and float(text.replace(",", "")) != 0 else text
 
 
+def topic(word: str) -> str:
+    """A Korean word with its topic particle: 은 after a final consonant, 는 after a vowel.
+
+    >>> topic("재택근무"), topic("휴교 및 검사·격리 60%"), topic("이동 감축")
+    ('재택근무는', '휴교 및 검사·격리 60%는', '이동 감축은')
+    """
+    last = ord(word[-1]) - 0xAC00
+    return word + ("은" if 0 <= last <= 11171 and last % 28 else "는")
+
+
 @dataclass(frozen=True)
 class Voice:
     """Which languages a page speaks.

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -91,6 +92,7 @@ class BacktestReport:
         kept: files that an earlier run had written.
         failures: dates that failed.
         weights: of the members on the last date.
+        notes: what was left out of the data.
     """
 
     out: Path
@@ -101,6 +103,7 @@ class BacktestReport:
     kept: int = 0
     failures: list[Failure] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -114,6 +117,7 @@ class BacktestReport:
             "made": self.made,
             "kept": self.kept,
             "weights": {name: round(weight, 4) for name, weight in self.weights.items()},
+            "notes": list(self.notes),
             "failures": [{"reference_date": str(f.reference_date), "model": f.model, "why": f.why} for f in self.failures],
         }
 
@@ -140,7 +144,7 @@ def backtest(files: InputFiles, out: Path, settings: BacktestSettings, progress:
     members = _members(settings.models)
     dates = chosen_dates(inputs.target, settings.reference_dates)
     _claim(out, files, settings, members)
-    report = BacktestReport(out, inputs.target.label, dates, [*members, ENSEMBLE])
+    report = BacktestReport(out, inputs.target.label, dates, [*members, ENSEMBLE], notes=inputs.notes)
     tasks = _open_tasks(inputs, out, members, dates, settings.learn_every_weeks)
     total = len(members) * len(dates)
     report.kept = total - sum(len(task.dates) for task in tasks)
@@ -249,8 +253,14 @@ def _run(
     with ProcessPoolExecutor(
         count, mp_context=context, initializer=_start, initargs=(files, settings.pseudo_lag_weeks, settings.breaks)
     ) as pool:
-        for job in as_completed([pool.submit(_work, task, files, out, settings) for task in tasks]):
-            yield job.result()
+        jobs = {pool.submit(_work, task, files, out, settings): task for task in tasks}
+        for job in as_completed(jobs):
+            try:
+                yield job.result()
+            except BrokenProcessPool:
+                # A worker that the system kills takes the waiting tasks with it; what is made stays, and the same command goes on.
+                lost = jobs[job]
+                yield 0, [Failure(day, lost.member, "a worker process was killed, perhaps for memory; run again") for day in lost.dates]
 
 
 def read_member(out: Path, member: str, day: date) -> QuantileForecasts | None:

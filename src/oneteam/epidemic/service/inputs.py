@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from oneteam.core.errors import NothingFoundError, UnknownValueError
 from oneteam.epidemic.forecasting.history import History, parse_history
@@ -59,6 +61,7 @@ class Inputs:
         movement: whole.
         lag_weeks: of pseudo-vintages.
         breaks: days on which testing or reporting changed.
+        notes: what was left out.
     """
 
     target: TargetData
@@ -67,6 +70,7 @@ class Inputs:
     movement: Movement | None
     lag_weeks: int = DEFAULT_LAG_WEEKS
     breaks: tuple[date, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def _snapshots(self) -> dict[date, Snapshot]:
@@ -88,7 +92,7 @@ class Inputs:
 
 
 def read_inputs(files: InputFiles, lag_weeks: int = DEFAULT_LAG_WEEKS, breaks: Sequence[str] = ()) -> Inputs:
-    """Read everything, and insist that the files speak about the same places.
+    """Read everything. Places of the target data that the locations file lacks are left out, and noted.
 
     Args:
         files: where they stand.
@@ -97,14 +101,37 @@ def read_inputs(files: InputFiles, lag_weeks: int = DEFAULT_LAG_WEEKS, breaks: S
 
     Raises:
         InputError: as the parsers of the files.
-        UnknownValueError: a place of the target data that the locations file lacks.
+        UnknownValueError: the locations file has none of the places of the target data.
     """
     target = read_target_data(files.target_data, target=files.target)
     places = read_locations(files.locations)
-    places.need(target.location, str(files.target_data))
+    target, notes = _known_places(target, places)
     histories = [history for path in files.history for history in parse_history(read_table(path), str(path))]
     movement = parse_movement(read_table(files.mobility), str(files.mobility)) if files.mobility else None
-    return Inputs(target, places, tuple(histories), movement, lag_weeks, tuple(_day(text) for text in breaks))
+    return Inputs(target, places, tuple(histories), movement, lag_weeks, tuple(_day(text) for text in breaks), notes)
+
+
+def _known_places(target: TargetData, places: Locations) -> tuple[TargetData, tuple[str, ...]]:
+    kept = [code for code in target.location if code in places.index]
+    if len(kept) == len(target.location):
+        return target, ()
+    if not kept:
+        places.need(target.location, target.where)
+    lost = [code for code in target.location if code not in places.index]
+    shown = ", ".join(lost[:5]) + (", ..." if len(lost) > 5 else "")
+    note = f"{target.where}: {len(lost)} of {len(target.location)} places are not in the locations file and are left out: {shown}"
+    position = np.array([kept.index(code) if code in places.index else -1 for code in target.location], np.int64)[target.location_index]
+    rows = np.flatnonzero(position >= 0)
+    fewer = replace(
+        target,
+        as_of=None if target.as_of is None else target.as_of[rows],
+        reference_date=None if target.reference_date is None else target.reference_date[rows],
+        target_end_date=target.target_end_date[rows],
+        location=tuple(kept),
+        location_index=position[rows],
+        observation=target.observation[rows],
+    )
+    return fewer, (note,)
 
 
 def chosen_dates(target: TargetData, wanted: str) -> list[date]:

@@ -151,7 +151,7 @@ def make_node(setup: Setup, name: str) -> tuple[Node, HubLine]:
             ledger=Ledger(registry),
             book=book,
             lookup=public.get,
-            limits=LocalLimits(dataset_rho_cap=100.0),
+            limits=lambda: LocalLimits(dataset_rho_cap=100.0),
             source=lambda _query, _agreement: held,
             now=utc_now,
             secret=os.urandom(32),

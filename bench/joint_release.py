@@ -177,7 +177,7 @@ class Alliance:
                 ledger=Ledger(registry),
                 book=book,
                 lookup=self.lookup,
-                limits=LocalLimits(),
+                limits=LocalLimits,
                 source=lambda _query, _agreement, name=name: rows[name],
                 now=lambda: datetime.now(UTC),
                 secret=self.secrets[name],

@@ -59,7 +59,7 @@ Scenario start: infected people are the reported cases of the last 7 days over a
 Scenario: schools are taken to be open, and no other measure to change. | 시나리오: 학교는 열려 있고 다른 조치는 바뀌지 않는다고 가정.
 Everybody not infected starts susceptible: immunity is in the reproduction number; severe outcomes are too high where many are immune. \
 | 감염자 외에는 모두 감수성자로 시작함: 면역은 재생산수에 반영되며, 면역자가 많으면 입원·사망은 과대평가됨.
-Movement by week ends in 2021: forecasts of later dates rest on it no more. | 주간 이동 자료는 2021년까지이므로 이후 예측에는 쓰이지 않음.
+Movement by week ends in 2021: later forecasts see its last known value. | 주간 이동 자료는 2021년까지이며 이후 예측에는 마지막 값이 쓰임.
 """
 
 

@@ -149,7 +149,7 @@ class Team:
             ledger=Ledger(registry),
             book=book,
             lookup=self.lookup,
-            limits=limits or LocalLimits(),
+            limits=lambda: limits or LocalLimits(),
             source=self.source(name) if self.source else lambda query, agreement: rows(self.seeds[name]),
             now=utc_now,
             secret=bytes(32),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from oneteam.alliance import wire
 from oneteam.alliance.exchange import Incoming, Outgoing, label, pack, unpack
+from oneteam.alliance.failures import rebuild
 from oneteam.alliance.wire import (
     MAX_BODY_BYTES,
     MAX_SEALED_BYTES,
@@ -22,7 +23,7 @@ from oneteam.alliance.wire import (
     size_class,
     unseal,
 )
-from oneteam.core.errors import BadSignatureError, OneteamError, ReplayError, TooLargeError, WrongTypeError
+from oneteam.core.errors import BadSignatureError, OneteamError, RefusedError, ReplayError, TooLargeError, WrongTypeError
 from oneteam.core.keys import Keys
 
 KEYS = {name: Keys.generate() for name in ("skylark", "agency", "mallory")}
@@ -181,3 +182,11 @@ def test_random_frames_never_crash(frame: bytes) -> None:
     for form in (Outgoing, Incoming):
         with pytest.raises(OneteamError):
             unpack(frame, form)
+
+
+def test_another_members_error_cannot_forge_lines_of_a_log_or_paint_a_terminal() -> None:
+    told = {"code": "trust.refused", "message": "no\n2026-03-01 ERROR all is lost\x1b[2J", "hint": "a\rb", "reasons": ["x\n"]}
+    err = rebuild(told, "carrier-a")
+    assert str(err) == "carrier-a: no\N{REPLACEMENT CHARACTER}2026-03-01 ERROR all is lost\N{REPLACEMENT CHARACTER}[2J"
+    assert isinstance(err, RefusedError)
+    assert (err.hint, err.reasons) == ("a\N{REPLACEMENT CHARACTER}b", ("x",))

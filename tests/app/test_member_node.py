@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from oneteam.cli.main import app
 from oneteam.core.errors import (
     BadSignatureError,
     DatasetBusyError,
+    LogError,
     NothingFoundError,
     OneteamError,
     RefusedError,
@@ -312,3 +314,31 @@ def test_a_door_says_what_it_cannot_read(allies: Allies) -> None:
                 assert (await told(relay, raw))["error"]["code"] == "input.wrong_type"
 
     asyncio.run(play())
+
+
+def test_a_node_that_was_set_back_finds_out_from_the_asker_before_it_answers(allies: Allies) -> None:
+    """The recipient runs no node, so nobody who answers at the start holds the newest checkpoint."""
+    home, agency = allies.homes["skylark"], allies.homes["agency"]
+    backup = allies.folder / "backup.db"
+
+    async def asked(relay: Relay, **changes: object) -> None:
+        async with at_desk(agency, line(relay, agency)) as desk:
+            await desk.do("query", {"query": a_query(allies, owners=["skylark"], **changes).model_dump(mode="json")})
+            await asyncio.sleep(1.0)  # the checkpoint that came with the answer is written down
+
+    async def play() -> dict:
+        async with a_hub(allies) as relay:
+            async with serving(allies, relay, *ANSWERING):
+                with closing(sqlite3.connect(home.registry_path)) as running, closing(sqlite3.connect(backup)) as copy:
+                    running.backup(copy)
+                await asked(relay)
+            shutil.copy(backup, home.registry_path)
+            async with serving(allies, relay, *ANSWERING):
+                with pytest.raises(LogError, match="charges were forgotten"):
+                    await asked(relay, filters={"hour": ["9"]})
+                async with at_desk(home) as desk:
+                    return await desk.do("status", {})
+
+    state = asyncio.run(play())
+    assert not state["answers"]
+    assert state["agreements"][0]["rho_spent"] == 0

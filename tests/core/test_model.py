@@ -108,3 +108,13 @@ def test_parties_are_everyone_once() -> None:
 
 def test_days_are_dates() -> None:
     assert query().first_day == date(2020, 2, 1)
+
+
+@pytest.mark.parametrize("sign", ["\x1b[8m", "\r", "\x00", "\x9b2J", "\u202e", "\u2066", "\u2028"])
+def test_what_people_read_before_they_sign_shows_all_of_itself(sign: str) -> None:
+    for field in ("en", "ko"):
+        with pytest.raises(ValidationError, match="reading direction"):
+            Text.model_validate({"en": "Joint mobility"} | {field: f"Joint {sign}mobility"})
+    assert Text(en="Joint mobility – 2026", ko="공동 이동량\n(시범)").ko
+    with pytest.raises(ValidationError, match="one line"):
+        Context(id="0" * 32, actor="agency", reason="asked\nfor", at=datetime(2020, 2, 1, tzinfo=UTC))

@@ -75,7 +75,7 @@ class Box:
             ledger=self.ledger,
             book=self.book,
             lookup=lookup,
-            limits=self.limits,
+            limits=lambda: self.limits,
             source=self._rows,
             now=self.clock,
             secret=bytes(range(32)),

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field, JsonValue, ValidationError
 
 from oneteam.core.errors import OneteamError, RefusedError, WireError
-from oneteam.core.model import Document
+from oneteam.core.model import UNREADABLE, Document
 
 
 class Failure(Document):
@@ -49,11 +49,12 @@ def rebuild(header: Mapping[str, JsonValue], member: str) -> OneteamError:
         failure = Failure.model_validate({name: value for name, value in header.items() if name != "log"})
     except ValidationError:
         return WireError(f"{member}: an error that is not of its form")
-    message = f"{member}: {failure.message}"
+    # It goes to terminals and logs, where another member's line breaks and escape sequences have no business.
+    message, hint = (UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", text) for text in (f"{member}: {failure.message}", failure.hint))
     form = _BY_CODE.get(failure.code, WireError)
     if form is RefusedError:
-        return RefusedError(message, hint=failure.hint, reasons=failure.reasons)
-    return form(message, hint=failure.hint)
+        return RefusedError(message, hint=hint, reasons=tuple(UNREADABLE.sub("", reason) for reason in failure.reasons))
+    return form(message, hint=hint)
 
 
 def _tree(root: type[OneteamError]) -> dict[str, type[OneteamError]]:

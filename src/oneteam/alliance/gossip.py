@@ -36,12 +36,14 @@ class LogNews(Document):
 
     Args:
         held: entries of the receiver's log in the largest checkpoint that the sender holds of it.
+        note: that checkpoint, signed by the receiver itself: a receiver that was set back finds out before it answers.
         cosignature: the sender's, on that checkpoint.
         checkpoint: the sender's own newest.
         proof: that it continues what the receiver holds.
     """
 
     held: int | None = Field(default=None, ge=0, le=MAX_SIZE)
+    note: str | None = Field(default=None, max_length=MAX_NOTE_CHARACTERS)
     cosignature: str | None = Field(default=None, max_length=1024)
     checkpoint: str | None = Field(default=None, max_length=MAX_NOTE_CHARACTERS)
     proof: ConsistencyProof | None = None
@@ -57,6 +59,8 @@ class _Peer:
     cosignature: str | None = None
     news: LogNews | None = None
     unsaved_cosignature: str | None = None
+    compared: str | None = None
+    """The text of the newest checkpoint of the own log that it showed and that fits."""
 
 
 @dataclass
@@ -96,7 +100,8 @@ class Gossip:
     def acknowledgement(self, peer: str) -> dict[str, JsonValue]:
         """What goes with a message to a member: how much of its log is held here, and the cosignature for it, once."""
         known = self._peer(peer)
-        news = LogNews(held=self._held_here(peer), cosignature=known.cosignature)
+        held = self.log.held(origin_of(peer))
+        news = LogNews(held=self._held_here(peer), note=held.note if held else None, cosignature=known.cosignature)
         known.cosignature = None
         return news.model_dump(mode="json", exclude_none=True)
 
@@ -128,6 +133,20 @@ class Gossip:
             known.news = news
         if known.unsaved_cosignature or known.news:
             self._news.set()
+
+    def compare(self, peer: str, field_of_header: JsonValue) -> None:
+        """Compare the own log with the checkpoint of it that came with a message, before the message is worked on.
+
+        Raises:
+            LogError: the own log was set back, or is another one; the ledger refuses from now on.
+        """
+        note = field_of_header.get("note") if isinstance(field_of_header, dict) else None
+        if not isinstance(note, str) or len(note) > MAX_NOTE_CHARACTERS:
+            return
+        known, text = self._peer(peer), note.partition("\n\n")[0]
+        if text != known.compared:
+            self._check_own([note], enough=False)
+            known.compared = text
 
     def proof_between(self, old: JsonValue, new: JsonValue) -> dict[str, JsonValue]:
         """The proof that one size of the own log continues another.

@@ -16,7 +16,8 @@ catalog.ask      nothing                                      body: DCAT 3 JSON-
 agreement.revoke header ``revocation`` (JWS)                  nothing
 audit.checkpoint header ``old``, ``new`` sizes                header ``log``: this log's newest checkpoint;
                                                               ``proof`` between the sizes
-audit.held       header ``held``: notes of others' logs       the same
+audit.held       nothing                                      header ``held``: notes of others' logs;
+                                                              ``revocations`` of common Agreements
 ping             nothing                                      header ``version``
 ================ ============================================ ===================================================
 """
@@ -58,6 +59,7 @@ MAX_DOCUMENTS: Final = 256
 """Documents in one body, by line."""
 _WORKERS: Final = 8
 _GOSSIP_PATIENCE_S: Final = 3.0
+_MAX_REVOCATIONS: Final = 64
 _T = TypeVar("_T")
 
 
@@ -84,7 +86,10 @@ class Revoker(Protocol):
     """What the node needs of `oneteam.privacy.book.AgreementBook`."""
 
     def revoke(self, signed_revocation: str) -> Revocation:
-        """Keep a revocation."""
+        """Keep a revocation, and enter it in the log."""
+
+    def revocations_for(self, member: str) -> list[str]:
+        """Signed revocations of Agreements that a member is a party of."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +101,12 @@ class NodeServices:
         book: the Agreements.
         gossip: keeps checkpoints of all members' logs; None leaves them out.
         catalogue: the member's DCAT catalogue, as the asking member may see it.
-        revoked: called with a revocation that was kept, before it is answered: for the audit log.
     """
 
     gate: Gatekeeper | None
     book: Revoker
     gossip: Gossip | None
     catalogue: Callable[[str], Mapping[str, Any]]
-    revoked: Callable[[Revocation, str], None] = lambda _revocation, _sender: None
 
 
 class Node:
@@ -208,10 +211,10 @@ class Node:
         """Do work that computes or waits for the disk."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
-    async def revoke(self, signed_revocation: str) -> dict[str, str]:
-        """Tell every other member of a revocation; gives the error code by member for those not reached.
+    async def revoke(self, signed_revocation: str, parties: Sequence[str]) -> dict[str, str]:
+        """Tell the other parties of a revocation; gives the error code by member for those not reached.
 
-        A member that is away gets it from the hub when it comes back within a week.
+        A member that is away gets it from the hub when it comes back within a week, and later from any party that it meets.
         """
 
         async def tell(peer: str) -> tuple[str, str]:
@@ -221,7 +224,8 @@ class Node:
                 return peer, err.code
             return peer, ""
 
-        return {peer: code for peer, code in await asyncio.gather(*map(tell, self.peers)) if code}
+        told = [peer for peer in self.peers if peer in parties]
+        return {peer: code for peer, code in await asyncio.gather(*map(tell, told)) if code}
 
     async def exchange_checkpoints(self) -> dict[str, str]:
         """One turn of gossip with every other member; gives what went wrong by member.
@@ -234,8 +238,15 @@ class Node:
         return await self._gossip.exchange(self._ask_briefly, self.peers)
 
     async def _ask_briefly(self, receiver: str, kind: str, header: Mapping[str, JsonValue] | None = None) -> Message:
-        """For gossip: who is away now is asked again later."""
-        return await self.ask(receiver, kind, header, timeout_s=_GOSSIP_PATIENCE_S)
+        """For gossip: who is away now is asked again later. Revocations that come with an answer are kept."""
+        answer = await self.ask(receiver, kind, header, timeout_s=_GOSSIP_PATIENCE_S)
+        revocations = answer.header.get("revocations", [])
+        for text in revocations[:_MAX_REVOCATIONS] if isinstance(revocations, list) else []:
+            try:
+                await self.in_thread(self._services.book.revoke, str(text))
+            except OneteamError as err:
+                LOG.warning("%s: a revocation from %s: %s", self.me, receiver, err.code)
+        return answer
 
     async def _gossip_loop(self, gossip: Gossip) -> None:
         await self.connected.wait()
@@ -256,6 +267,9 @@ class Node:
             raise WrongTypeError(f"no kind '{message.kind}'", hint=f"Kinds: {', '.join(self._handlers)}.")
         self._hear(message)
         try:
+            if self._gossip is not None and message.kind in {"query.ask", "round.open"}:
+                # Before anything is charged: the asker may be the only one who knows what was charged before a backup was restored.
+                await self.in_thread(self._gossip.compare, message.sender, message.header.get("log"))
             reply = await handler(message)
         except OneteamError as err:
             if self._gossip is None:
@@ -310,9 +324,7 @@ class Node:
         return Reply({}, json.dumps(found, ensure_ascii=False).encode())
 
     async def _agreement_revoke(self, message: Message) -> Reply:
-        text = _text(message, "revocation")
-        revocation = await self.in_thread(self._services.book.revoke, text)
-        await self.in_thread(self._services.revoked, revocation, text)
+        await self.in_thread(self._services.book.revoke, _text(message, "revocation"))
         return Reply({})
 
     async def _audit_checkpoint(self, message: Message) -> Reply:
@@ -321,10 +333,12 @@ class Node:
         old, new = message.header.get("old"), message.header.get("new")
         return Reply({"proof": await self.in_thread(self._gossip.proof_between, old, new)})
 
-    async def _audit_held(self, _: Message) -> Reply:
+    async def _audit_held(self, message: Message) -> Reply:
         if self._gossip is None:
             raise UnsupportedMeasureError(f"'{self.me}' keeps no audit log")
-        return Reply({"held": await self.in_thread(self._gossip.held_notes)})
+        # A revocation reaches also those who were away longer than a letter lives.
+        revocations: list[JsonValue] = list(await self.in_thread(self._services.book.revocations_for, message.sender))
+        return Reply({"held": await self.in_thread(self._gossip.held_notes), "revocations": revocations[-_MAX_REVOCATIONS:]})
 
     async def _ping(self, _: Message) -> Reply:
         return Reply({"version": oneteam.__version__})

@@ -120,7 +120,9 @@ class NodeDesk:
     async def _revoke(self, arguments: Json, _progress: Progress) -> Json:
         text = str(arguments.get("revocation", ""))
         revocation = await self._member.node.in_thread(self._member.revoke, text)
-        failed = await self._member.node.revoke(text)
+        kept = self._member.book.get(revocation.agreement)
+        parties = kept.agreement.parties if kept is not None else self._member.node.peers
+        failed = await self._member.node.revoke(text, parties)
         return {"agreement": revocation.agreement, "not_reached": failed}
 
     async def _reload(self, _arguments: Json, _progress: Progress) -> Json:

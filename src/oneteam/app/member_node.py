@@ -32,6 +32,7 @@ from oneteam.privacy.book import BOOK_SCHEMA, AgreementBook
 from oneteam.privacy.contributions import Contributions
 from oneteam.privacy.gate import Gate
 from oneteam.privacy.ledger import LEDGER_SCHEMA, Ledger
+from oneteam.privacy.policy import LocalLimits
 from oneteam.store.audit_log import AuditEntry, AuditLog, origin_of
 from oneteam.store.registry import Registry
 
@@ -139,7 +140,7 @@ def open_member(
                     ledger=ledger,
                     book=book,
                     lookup=lookup,
-                    limits=home.settings.limits,
+                    limits=OwnLimits(home),
                     source=Sources(home),
                     now=now,
                     secret=sampling_key(home.keys),
@@ -178,6 +179,32 @@ def hub_line(home: Home) -> HubLine:
     if home.settings.hub is None:
         raise UnknownValueError(f"{home.folder / 'member.toml'}: no hub", hint='Add a line: hub = "https://hub.example.org:8443"')
     return HubLine.https(home.settings.hub, home.id, home.keys, authority=home.hub_ca)
+
+
+class OwnLimits:
+    """The owner's limits as ``member.toml`` has them now: a pause takes effect with the next question.
+
+    Args:
+        home: the member's.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._path = home.folder / "member.toml"
+        self._seen: tuple[int, int] | None = None
+        self._limits = LocalLimits(paused=True)
+
+    def __call__(self) -> LocalLimits:
+        """The limits; everything is refused while the file cannot be read."""
+        try:
+            found = self._path.stat()
+            if self._seen != (found.st_mtime_ns, found.st_size):
+                self._limits = Home.open(self._home.folder).settings.limits
+                self._seen = (found.st_mtime_ns, found.st_size)
+        except (OneteamError, OSError) as err:
+            LOG.error("%s: refuses everything, its limits cannot be read: %s", self._home.id, err)  # noqa: TRY400 - public text only
+            self._limits, self._seen = LocalLimits(paused=True), None
+        return self._limits
 
 
 def sampling_key(keys: Keys) -> bytes:
@@ -262,6 +289,9 @@ class _Revoker:
                 )
                 self.log.append(db, entry)
         return revocation
+
+    def revocations_for(self, member: str) -> list[str]:
+        return self.book.revocations_for(member)
 
 
 @contextmanager

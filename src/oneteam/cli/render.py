@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
 out = Console()
 err = Console(stderr=True)
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def shown(text: str) -> str:
+    r"""A text without what a terminal would obey: names and messages may come from files and from other members.
+
+    >>> shown("zone \x1b[8m11010")
+    'zone �[8m11010'
+    """
+    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def print_json(body: object) -> None:
@@ -35,15 +46,15 @@ def print_error(error: OneteamError, *, as_json: bool) -> None:
         sys.stderr.write(json.dumps({"error": error.as_dict()}, ensure_ascii=False) + "\n")
         return
     err.print(f"[bold red]error[/] \\[{error.code}]: ", end="")
-    err.print(error.message, markup=False, highlight=False, soft_wrap=True)
+    err.print(shown(error.message), markup=False, highlight=False, soft_wrap=True)
     if error.hint:
         err.print("[bold]hint[/]: ", end="")
-        err.print(error.hint, markup=False, highlight=False, soft_wrap=True)
+        err.print(shown(error.hint), markup=False, highlight=False, soft_wrap=True)
 
 
 def say(text: str, *, style: str = "") -> None:
     """One line for people, as it is."""
-    out.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    out.print(shown(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, object]]) -> None:
@@ -75,7 +86,7 @@ def _cell(value: object) -> str:
         case float():
             return f"{value:.4g}"
         case _:
-            return str(value)
+            return shown(str(value))
 
 
 @contextmanager

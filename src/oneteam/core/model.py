@@ -16,14 +16,34 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MAX_CELLS: Final = 4_000_000
 """Cells that one Release may have over all its levels."""
 
+UNREADABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Control characters, line breaks and marks that turn the reading direction: they show a reader something else than what is signed."""
+
+
+def _one_line(text: str) -> str:
+    if UNREADABLE.search(text):
+        raise ValueError("must be one line, without control characters or marks that turn the reading direction")
+    return text
+
+
+def _lines(text: str) -> str:
+    if UNREADABLE.search(text.replace("\n", " ")):
+        raise ValueError("must be without control characters (but line breaks) and marks that turn the reading direction")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Lines = Annotated[str, AfterValidator(_lines)]
+"""Words that people read, perhaps before they sign."""
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,30}[a-z0-9]$|^[a-z0-9]$")]
 """A member's or dataset's id: lower-case letters, digits and inner hyphens, at most 32."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
@@ -50,8 +70,8 @@ class Document(BaseModel):
 class Text(Document):
     """The same words in both languages."""
 
-    en: str
-    ko: str = ""
+    en: Lines
+    ko: Lines = ""
 
 
 class Member(Document):
@@ -250,8 +270,8 @@ class Context(Document):
 
     id: Hex128
     parent: Hex128 | None = None
-    actor: str
-    reason: str
+    actor: Line
+    reason: Line
     at: AwareDatetime
 
 

@@ -23,7 +23,7 @@ from oneteam.core.errors import (
     WrongTypeError,
 )
 from oneteam.core.keys import Keys
-from oneteam.core.model import MAX_CELLS, AgreedMeasure, Agreement, Document, Member, Sha256, Slug
+from oneteam.core.model import MAX_CELLS, AgreedMeasure, Agreement, Document, Line, Member, Sha256, Slug
 from oneteam.privacy.levels import FINEST, SUMMED, Level, parse_level
 from oneteam.privacy.purposes import purpose_label
 from oneteam.privacy.signing import Lookup, complaints, read_document, sign_compact, verify_compact
@@ -47,7 +47,7 @@ class Revocation(Document):
     format: Literal["oneteam-revocation/1"] = "oneteam-revocation/1"
     agreement: Sha256
     member: Slug
-    reason: str = Field(default="", max_length=500)
+    reason: Line = Field(default="", max_length=500)
     at: AwareDatetime
 
 

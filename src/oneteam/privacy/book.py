@@ -153,6 +153,14 @@ class AgreementBook:
             ids = [identity for (identity,) in db.execute("SELECT id FROM agreement ORDER BY added_at, id")]
         return tuple(kept for identity in ids if (kept := self.get(identity)) is not None)
 
+    def revocations_for(self, member: str) -> list[str]:
+        """Signed revocations of kept Agreements that a member is a party of."""
+        with self._registry.read() as db:
+            rows = db.execute("SELECT agreement, signed FROM revocation WHERE agreement IN (SELECT id FROM agreement)")
+            found = rows.fetchall()
+        kept = {identity: self.get(identity) for identity in {identity for identity, _ in found}}
+        return [signed for identity, signed in found if (one := kept[identity]) is not None and member in one.agreement.parties]
+
     def signed_text(self, agreement_id: str) -> str | None:
         """The signed text, for another party that has lost it."""
         with self._registry.read() as db:

@@ -93,7 +93,7 @@ class Gate:
         ledger: its privacy budget.
         book: the Agreements that it keeps.
         lookup: public keys of the roster's members.
-        limits: what the owner allows beyond the Agreements' own limits.
+        limits: gives what the owner holds back at this moment beyond the Agreements' own limits.
         source: the part's rows.
         now: the clock.
         secret: at least 32 bytes that only this node knows and keeps.
@@ -109,7 +109,7 @@ class Gate:
         ledger: Ledger,
         book: AgreementBook,
         lookup: Lookup,
-        limits: LocalLimits,
+        limits: Callable[[], LocalLimits],
         source: Source,
         now: Callable[[], datetime],
         secret: bytes,
@@ -119,6 +119,7 @@ class Gate:
         self._secret = secret
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="gate")
         self._rounds: dict[str, _Running] = {}
+        self._opening = 0
         self._lock = threading.Lock()
         self._single = threading.Lock()
 
@@ -166,16 +167,24 @@ class Gate:
         """
         with self._lock:
             self._forget_old()
-            if len(self._rounds) >= MAX_ROUNDS:
-                raise BusyError(f"{MAX_ROUNDS} rounds are open here already", hint="Try again in a minute.")
-        admitted = self._admit(signed_request, sender, joint=True)
-        assert isinstance(admitted, _Permitted), "stored Releases are single ones"
-        request = admitted.request
-        assert request.round is not None, "admitted as a joint one"
-        member = MemberRound(round_of(request, admitted.plan.agreement), self._me, self._keys, self._lookup)
-        values = self._pool.submit(self._share_values, admitted)
-        with self._lock:
-            self._rounds[request.round.round_id] = _Running(admitted, member, values, self._now() + ROUND_LIFETIME)
+            full = len(self._rounds) + self._opening >= MAX_ROUNDS
+            self._opening += not full
+        if full:
+            busy = BusyError(f"{MAX_ROUNDS} rounds are open here already", hint="Try again in a minute.")
+            self._log_refusal(None, _digest(signed_request), (busy.code,))
+            raise busy
+        try:
+            admitted = self._admit(signed_request, sender, joint=True)
+            assert isinstance(admitted, _Permitted), "stored Releases are single ones"
+            request = admitted.request
+            assert request.round is not None, "admitted as a joint one"
+            member = MemberRound(round_of(request, admitted.plan.agreement), self._me, self._keys, self._lookup)
+            values = self._pool.submit(self._share_values, admitted)
+            with self._lock:
+                self._rounds[request.round.round_id] = _Running(admitted, member, values, self._now() + ROUND_LIFETIME)
+        finally:
+            with self._lock:
+                self._opening -= 1
         return member.open()
 
     def share(self, round_id: str, openings: Iterable[Opening]) -> MaskedShare:
@@ -230,12 +239,14 @@ class Gate:
 
     def _admit(self, text: str, sender: str | None, *, joint: bool) -> _Permitted | Release:
         """Every check, the charge and its log entry; or the stored Release; or a logged refusal."""
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = _digest(text)
         request: Request | None = None
         try:
             request = open_request(text, self._lookup, self._now())
             if sender is not None and sender != request.asker:
                 raise RefusedError(f"a request of '{request.asker}' that '{sender}' has sent", reasons=("requester.sender",))
+            with self._registry.transaction() as db:
+                self._ledger.remember_nonce(db, request.nonce, request.expires_at)
             return self._charge(request, digest, joint=joint)
         except OneteamError as err:
             self._log_refusal(request, digest, err.reasons if isinstance(err, RefusedError) else (err.code,))
@@ -252,7 +263,6 @@ class Gate:
         # A helper brings no data: its part costs nobody anything.
         rho = query.rho if self._me in agreement.contributors else 0.0
         with self._registry.transaction() as db:
-            self._ledger.remember_nonce(db, request.nonce, request.expires_at)
             # Once more, now that nothing can be written in between: a revocation may have come.
             self._decided(request)
             stored = None if joint else self._ledger.kept_release(permitted.plan.query_id, request.asker)
@@ -268,7 +278,7 @@ class Gate:
                 recipient=request.asker,
                 rho=rho,
                 agreement_total=agreement.rho_total,
-                dataset_cap=self._limits.dataset_rho_cap,
+                dataset_cap=self._limits().dataset_rho_cap,
                 round_id=round_.round_id if round_ else None,
             )
             self._log.append(db, self._entry("permit", permitted, nano_rho=charged))
@@ -277,7 +287,7 @@ class Gate:
     def _decided(self, request: Request) -> Agreement:
         """The Agreement, if the policy permits."""
         kept = self._book.get(request.query.agreement)
-        decision = decide(request.query, kept, Asking(request.asker, self._me, self._now(), request.round), self._limits)
+        decision = decide(request.query, kept, Asking(request.asker, self._me, self._now(), request.round), self._limits())
         if not decision.permit or kept is None:
             raise decision.refusal()
         return kept.agreement
@@ -394,3 +404,7 @@ def _check_round(request: Request, plan: Plan) -> None:
     round_ = round_of(request, plan.agreement)
     for budget in plan.budgets:
         share_sigma(budget.sigma, round_.threshold, round_.colluding)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -26,8 +26,9 @@ HALF_LIFE_WEEKS: Final = 10.0
 WEIGHT_POWER: Final = 2.0
 """A member with half the score gets 2^power times the weight, once the past is believed."""
 _PAIRS: Final = ((6, 0.5, 0.5), (3, 0.8, 0.8), (1, 0.95, 0.96))
-"""Central intervals whose coverage is learned: position of the lower level, the interval, and the past coverage that is aimed at. The outer one
-aims a little higher: the places of a week share their luck, so the past holds fewer surprises than rows."""
+"""Central intervals whose coverage is learned: position of the lower level, the interval, and the past coverage that is aimed at.
+
+The outer one aims a little higher: the places of a week share their luck, so the past holds fewer surprises than it has rows."""
 _LARGEST_STRETCH: Final = 1.6
 _MIDDLE: Final = len(LEVELS) // 2
 

@@ -7,7 +7,9 @@ kept them at home, or when there are none. A resident who returns can only have 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy.typing as npt
 from scipy.special import gammainc, ndtr
 
 from oneteam.core.errors import UnknownValueError
+from oneteam.epidemic.models.evidence import Evidence
 
 Days = npt.NDArray[np.datetime64]
 Floats = npt.NDArray[np.float64]
@@ -70,6 +73,34 @@ class Course:
         """Share of imported cases that is reported k days after arrival, gamma of shape 2, sums to 1, shape (days,)."""
         mass = np.diff(gammainc(2.0, 2.0 * np.arange(days + 1) / self.found_mean_d))
         return np.asarray(mass / mass.sum())
+
+
+COURSE_EVIDENCE: Final[Mapping[str, Evidence]] = MappingProxyType(
+    {
+        "incubation_median_d": Evidence(
+            status="confirmed", source="Lauer and others 2020, Ann Intern Med 172:577: median 5.1 days (4.5-5.8), log-normal"
+        ),
+        "incubation_dispersion": Evidence(
+            status="derived",
+            source="Lauer and others 2020, Ann Intern Med 172:577: dispersion 1.52 (1.32-1.72); read in epiparameterDB",
+            formula="ln 1.52 = 0.419, and 0.418 is within its rounding",
+        ),
+        "asymptomatic": Evidence(
+            status="confirmed", source="Buitrago-Garcia and others 2020, PLoS Med 17:e1003346, abstract: 20% (17-25) of the infected"
+        ),
+        "infectious_mean_d": Evidence(
+            status="assumed",
+            reason="latent 3 and infectious 5 days of Davies and others 2020 make 8; those without symptoms may carry it longer",
+        ),
+        "report_delay_d": Evidence(
+            status="assumed", reason="incubation of 5.5 days on average, and some days from symptoms to test and report"
+        ),
+        "travel_d": Evidence(status="assumed", reason="a long flight with its waiting times"),
+        "found_mean_d": Evidence(status="assumed", reason="symptoms or a test in the first days after arrival, and a day to report"),
+        "hazard_per_prevalence": Evidence(status="assumed", reason="a reproduction number of 1 spread over 5 infectious days"),
+    }
+)
+"""What each number of the course rests on."""
 
 
 def infections_per_inhabitant(reported: npt.ArrayLike, population: npt.ArrayLike, course: Course) -> Floats:

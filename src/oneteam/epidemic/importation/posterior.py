@@ -8,13 +8,16 @@ Draws by elliptical slice sampling: Murray, Adams and MacKay 2010, "Elliptical s
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from oneteam.epidemic.models.evidence import Evidence
 from oneteam.stats.random import key_of, normals, uniforms
 from oneteam.stats.scoring import log_score_negative_binomial
 
@@ -24,6 +27,14 @@ Ints = npt.NDArray[np.int64]
 SCALE_SD: Final = 2.5
 SIZE_MEDIAN: Final = 8.0
 SIZE_SD: Final = 0.8
+PRIOR_EVIDENCE: Final[Mapping[str, Evidence]] = MappingProxyType(
+    {
+        "scale_sd": Evidence(status="assumed", reason="a factor of 130 up or down at 95%: the data decide"),
+        "size_median": Evidence(status="assumed", reason="weekly totals that vary by a third beyond Poisson"),
+        "size_sd": Evidence(status="assumed", reason="a factor of 5 up or down at 95%"),
+    }
+)
+"""What the priors rest on: they are choices, made wide."""
 BURN_IN: Final = 400
 THINNING: Final = 4
 _SHRINKS: Final = 100

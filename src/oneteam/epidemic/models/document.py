@@ -106,6 +106,7 @@ class Compartment(Evidenced):
     """
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("infectiousness", "isolatable")
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
     title: str = ""
     infectiousness: AgeNumber = ByAge(value=(0.0,))
@@ -124,6 +125,7 @@ class Infection(Evidenced):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     NUMBERS: ClassVar[tuple[str, ...]] = ("susceptibility",)
+
     source_compartment: str = Field(alias="from")
     to: str
     susceptibility: AgeNumber = ByAge(value=(1.0,))
@@ -141,6 +143,7 @@ class Way(Evidenced):
     """
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("probability",)
+
     to: str
     probability: AgeNumber | None = None
     severe: bool = False
@@ -158,6 +161,7 @@ class Progression(Evidenced):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     NUMBERS: ClassVar[tuple[str, ...]] = ("days",)
+
     source_compartment: str = Field(alias="from")
     days: Annotated[AgeNumber, Field()]
     ways: Annotated[tuple[Way, ...], Field(min_length=1)]
@@ -186,6 +190,7 @@ class Vaccination(Evidenced):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     NUMBERS: ClassVar[tuple[str, ...]] = ("uptake",)
+
     source_compartment: str = Field(alias="from")
     to: str
     uptake: NotNegative = 1.0
@@ -213,6 +218,7 @@ class Variant(Evidenced):
     """
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("day", "growth_per_day", "transmissibility", "severity", "days", "susceptibility")
+
     name: str
     day: date
     growth_per_day: Positive = 0.1
@@ -226,6 +232,7 @@ class Seasonality(Evidenced):
     """Transmission follows 1 + amplitude cos(2 pi (day of year - peak) / 365.25)."""
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("amplitude", "peak_day_of_year")
+
     amplitude: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     peak_day_of_year: Annotated[int, Field(ge=1, le=366)] = 15
 
@@ -250,6 +257,7 @@ class ModelDocument(Evidenced):
     """
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("reproduction_number",)
+
     format: Literal["oneteam-model/1"] = "oneteam-model/1"
     name: str
     title: str = ""

@@ -18,6 +18,7 @@ from oneteam.epidemic.report.voice import Voice
 Floats = npt.NDArray[np.float64]
 
 WEEKS_BACK: Final = 14
+LOG_FROM: Final = 5.0
 BANDS: Final = (("b95", LEVELS.index(0.025), LEVELS.index(0.975)), ("b80", 3, 19), ("b50", LEVELS.index(0.25), LEVELS.index(0.75)))
 
 
@@ -68,8 +69,9 @@ def fan_picture(study: Study, place: Place, box: Box, voice: Voice, *, weeks: in
     limit = study.limits.get(place.code)
     known = [v for v in seen.values if np.isfinite(v)]
     highest = max([*known, *(float(q[HIGH]) for _, q in ahead), limit or 0.0, 1.0])
-    lowest = min([v for v in (*known, *(float(q[LOW]) for _, q in ahead)) if v > 0], default=1.0)
-    log = highest / max(lowest, 1.0) > 25
+    lowest = min([*known, *(float(q[LOW]) for _, q in ahead)], default=0.0)
+    # A logarithm has no place for zeros, and small counts are read better as they are.
+    log = lowest >= LOG_FROM and highest / lowest > 25
     y = box.y(max(1.0, lowest * 0.8) if log else 0.0, highest * 1.08, log=log)
     x = box.x(day_number(seen.days[0]), day_number(days[-1] if days else seen.days[-1]))
     parts = [
@@ -132,8 +134,8 @@ def past_forecasts(study: Study, place: Place) -> list[PastForecast]:
 def past_picture(past: Sequence[PastForecast], box: Box, voice: Voice) -> Picture:
     """Bars: 95% and 50% intervals as they were forecast; dots: what happened."""
     values = [v for p in past for v in (float(p.quantiles[LOW]), float(p.quantiles[HIGH]), p.observed)]
-    lowest, highest = min(v for v in [*values, 1e9] if v > 0), max([*values, 1.0])
-    log = highest / max(lowest, 1.0) > 12
+    lowest, highest = min(values), max([*values, 1.0])
+    log = lowest >= LOG_FROM and highest / lowest > 12
     y = box.y(max(1.0, lowest * 0.85) if log else 0.0, highest * 1.1, log=log)
     first, last = past[0].day, past[-1].day
     x = box.x(day_number(first) - 4, day_number(last) + 4)

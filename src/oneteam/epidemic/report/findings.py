@@ -11,6 +11,7 @@ from typing import Final, Literal
 import numpy as np
 
 from oneteam.core.model import Text
+from oneteam.epidemic.report.countries import country
 from oneteam.epidemic.report.measures import measures_words
 from oneteam.epidemic.report.study import Imports, Outlook, Study, WhatIf
 from oneteam.epidemic.report.voice import count, day_words, joined, percent, points, topic, words
@@ -119,17 +120,22 @@ def forecast_record(study: Study) -> Text:
     held = round(100 * row["coverage_95"])
     en = [f"{held}% of outcomes fell inside the 95% interval"]
     ko = [f"실제값의 {held}%가 95% 구간 안"]
-    relative = row.get("relative_log_wis")
-    if relative is not None:
-        better = round(100 * (1 - relative))
-        en.append(f"error {abs(better)}% {'smaller' if better >= 0 else 'larger'} than “as last week”")
-        ko.append(f"‘지난주와 같음’보다 오차 {abs(better)}% {'작음' if better >= 0 else '큼'}")
+    if row.get("relative_wis") is not None and row.get("relative_log_wis") is not None:
+        better, logs = _better(row["relative_wis"]), _better(row["relative_log_wis"])
+        en.append(f"against “as last week” the error in counts was {better.en}, in proportion {logs.en}")
+        ko.append(f"‘지난주와 같음’보다 수의 오차 {better.ko}, 비율의 오차 {logs.ko}")
     alerts = row.get("alerts")
     if alerts and alerts["alerts"] and scores.get("threshold") == study.rule_in_scores:
         right = alerts["alerts"] - alerts["false_alarms"]
         en.append(f"{right:,} of {alerts['alerts']:,} alerts (chance of 50% or more) were right")
         ko.append(f"경보(확률 50% 이상) {alerts['alerts']:,}회 중 {right:,}회 적중")
     return words(_sentence(en), ", ".join(ko) + ".")
+
+
+def _better(relative: float) -> Text:
+    """A score over the baseline's, as how much smaller or larger the error is."""
+    change = round(100 * (1 - relative))
+    return words(f"{abs(change)}% {'smaller' if change >= 0 else 'larger'}", f"{abs(change)}% {'작음' if change >= 0 else '큼'}")
 
 
 def _one_direction(study: Study) -> Text | None:
@@ -190,16 +196,15 @@ def _origins(imports: Imports) -> Text:
     total = sum(o["mean"] for o in imports.origins) or 1.0
     parts = []
     for o in imports.origins[:TOP]:
-        interval = f"{count(o['low'])}–{count(o['high'])}"
-        name = html.escape(str(o["origin"]))
-        text = f"<strong>{name}</strong> ({percent(o['mean'] / total)}<small>, {count(o['mean'])}; 95% {interval}</small>)"
-        parts.append(words(text, text))
-    top = joined(parts, "; ", "; ")
-    first = imports.origins[0]
-    sure = percent(first["probability_first"])
+        numbers = f"{count(o['mean'])}; 95% {count(o['low'])}–{count(o['high'])}"
+        name, share = strong(country(str(o["origin"]))), percent(o["mean"] / total)
+        parts.append(words(f"{name.en} ({share}<small>, {numbers}</small>)", f"{name.ko}({share}<small>, {numbers}</small>)"))
+    top = joined(parts)
+    first = country(str(imports.origins[0]["origin"]))
+    name, sure = words(html.escape(first.en), html.escape(first.ko)), percent(imports.origins[0]["probability_first"])
     return words(
-        f"Most imported cases are expected from {top.en}. That {html.escape(str(first['origin']))} is first is {sure} certain.",
-        f"해외 유입은 {top.ko} 순으로 많을 것으로 추정됩니다. {html.escape(str(first['origin']))}이(가) 1위일 확률은 {sure}입니다.",
+        f"Most imported cases are expected from {top.en}. The chance that {name.en} comes first is {sure}.",
+        f"해외 유입은 {top.ko} 순으로 많을 것으로 추정됩니다. 1위가 {name.ko}일 확률은 {sure}입니다.",
     )
 
 
@@ -229,15 +234,18 @@ def _import_record(imports: Imports) -> tuple[Grade, Text, Text]:
     if not scores.get("weeks"):
         return "unchecked", words("Not checked against found imports", "실제 유입과 대조하지 않음"), words("No track record.", "이력 없음.")
     weeks, held = int(scores["weeks"]), round(100 * scores["coverage_95"])
-    better = scores["log_score"] < scores["naive_log_score"]
+    gain = scores["naive_log_score"] - scores["log_score"]
+    verdict = (
+        words("no better", "나을 것 없음") if abs(gain) < 0.01 else words("better", "더 좋음") if gain > 0 else words("worse", "더 나쁨")
+    )
     record = words(
         f"{held}% of {weeks} weekly totals fell inside the 95% interval; "
         f"log score {scores['log_score']:.2f} against {scores['naive_log_score']:.2f} of “as last week” "
-        f"({'better' if better else 'worse'}).",
+        f"({verdict.en}).",
         f"주간 합계 {weeks}개 중 {held}%가 95% 구간 안, 로그 점수 {scores['log_score']:.2f}"
-        f"(‘지난주와 같음’ {scores['naive_log_score']:.2f}, {'더 좋음' if better else '더 나쁨'}).",
+        f"(‘지난주와 같음’ {scores['naive_log_score']:.2f}, {verdict.ko}).",
     )
-    part = words("National totals checked; origins cannot be checked", "전국 합계만 검증, 유입 국가는 검증 불가")
+    part = words("National totals checked; the ranking cannot be", "전국 합계만 검증, 국가별 순위는 검증 불가")
     return "partly", part, record
 
 
@@ -285,14 +293,15 @@ def _effect(study: Study, found: WhatIf) -> Text:
     least, most = min(c["low"] for c in counts), max(c["high"] for c in counts)
     middle, size = main["share"]["median"], main["averted"]["median"]
     first, end = found.scenario.run.first_day, day_words(found.days[-1].item())
-    measure = measures_words(found.scenario.measures, first, study.named)
+    told = measures_words(found.scenario.measures, first, study.named)
+    measure = words(html.escape(told.en), html.escape(topic(told.ko)))
     en_verb, ko_verb = ("avert", "줄입니다") if size >= 0 else ("add", "늘립니다")
-    name = "range" if found.variants else "95%"
-    ko_name = "범위" if found.variants else "95%"
+    name = "range" if found.variants else "95% interval"
+    ko_name = "범위" if found.variants else "95% 구간"
     return words(
         f"{measure.en[0].upper()}{measure.en[1:]} would {en_verb} <strong>{percent_of(abs(middle))}</strong> of infections by {end.en} "
         f"({name} {percent_of(low)} to {percent_of(high)}): about {count(abs(size))} ({count(least)}–{count(most)}).",
-        f"{topic(measure.ko)} {end.ko}까지 감염을 <strong>{percent_of(abs(middle))}</strong>"
+        f"{measure.ko} {end.ko}까지 감염을 <strong>{percent_of(abs(middle))}</strong>"
         f"({ko_name} {percent_of(low)}~{percent_of(high)}), 약 {count(abs(size))}명({count(least)}–{count(most)}) {ko_verb}.",
     )
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import html
-
 import numpy as np
 
 from oneteam.epidemic.report.charts import imports_picture, interval_picture
+from oneteam.epidemic.report.countries import country
 from oneteam.epidemic.report.findings import percent_of
 from oneteam.epidemic.report.section import absent, section
 from oneteam.epidemic.report.study import Study
 from oneteam.epidemic.report.svg import Table, figure
-from oneteam.epidemic.report.voice import Voice, count, day_words, percent, same, words
+from oneteam.epidemic.report.voice import Voice, count, day_words, percent, words
 
 
 def import_section(study: Study, voice: Voice) -> str:
@@ -66,9 +65,9 @@ def _origins(study: Study, voice: Voice) -> str:
         )
         return f'<div class="card note"><h3>{voice.text(words("Why no ranking", "순위가 없는 이유"))}</h3><p>{voice.text(told)}</p></div>'
     top = found.origins[:12]
-    rows = [(same(str(o["origin"])), float(o["low"]), float(o["mean"]), float(o["high"])) for o in top]
+    rows = [(country(str(o["origin"])), float(o["low"]), float(o["mean"]), float(o["high"])) for o in top]
     cells = [
-        [html.escape(str(o["origin"])), count(o["mean"]), f"{count(o['low'])}–{count(o['high'])}", f"{o['rank_low']}–{o['rank_high']}",
+        [voice.text(country(str(o["origin"]))), count(o["mean"]), f"{count(o['low'])}–{count(o['high'])}", f"{o['rank_low']}–{o['rank_high']}",
          percent(o["probability_first"])]
         for o in top
     ]  # fmt: skip
@@ -90,7 +89,7 @@ def _border(study: Study, voice: Voice) -> str:
     assert study.imports is not None
     rows = [
         [
-            html.escape(str(m["origin"])),
+            voice.text(country(str(m["origin"]))),
             percent_of(float(m["effectiveness"])),
             f"{count(m['averted'])} <small>({count(m['averted_low'])}–{count(m['averted_high'])})</small>",
             f"{percent_of(m['share'])} <small>({percent_of(m['share_low'])}–{percent_of(m['share_high'])})</small>",

@@ -1,4 +1,4 @@
-"""Hospital burden expected from cases, by age. Severity is assumed, not estimated here: every number carries its source."""
+"""Hospital burden expected from cases, by age. Severity is not estimated here but taken over; what it rests on stands beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from oneteam.core.errors import UnknownValueError
+from oneteam.epidemic.models.evidence import Evidence
 
 OLDEST: Final = 100
 _BAND: Final = re.compile(r"^(\d+)\s*(?:-\s*(\d+)|\+)$")
@@ -53,11 +54,36 @@ SEVERITY: Final[Mapping[str, Severity]] = MappingProxyType(
             (0.00697, 0.00274, 0.00561, 0.0106, 0.0909),
             (0.00697, 0.00274, 0.00561, 0.0106, 0.0909),
             "symptomatic illness",
-            "Rolfes and others 2018, Influenza Other Respir Viruses 12:132; CDC burden estimates 2018-19 (no interval given)",
+            "CDC, estimated flu burden 2018-19 (final), table 1: hospitalizations over symptomatic illnesses (no interval)",
         ),
     }
 )
 """By disease. None for covid19-omicron: it depends on who was vaccinated when."""
+
+_VERITY: Final = Evidence(
+    status="confirmed",
+    source="Verity and others 2020, Lancet Infect Dis 20:669, table 3: proportion of infected individuals hospitalised, 95% interval",
+)
+_CDC: Final = Evidence(
+    status="derived",
+    source="CDC, estimated flu burden 2018-19 (final), table 1",
+    formula="hospitalizations over symptomatic illnesses: 21046/3018815, 18159/6622851, 54978/9794700, 76617/7224769, 204326/2247586",
+)
+_NO_INTERVAL: Final = Evidence(
+    status="assumed",
+    reason="equal to the best estimate: the intervals of illnesses and hospitalizations move together, and none is given for their ratio",
+)
+SEVERITY_EVIDENCE: Final[Mapping[str, Evidence]] = MappingProxyType(
+    {
+        "covid19-wild.admitted": _VERITY,
+        "covid19-wild.low": _VERITY,
+        "covid19-wild.high": _VERITY,
+        "influenza.admitted": _CDC,
+        "influenza.low": _NO_INTERVAL,
+        "influenza.high": _NO_INTERVAL,
+    }
+)
+"""What each list above rests on."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ Without a population only rules 2 and 3 apply, from level 2.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal
+
+from oneteam.epidemic.models.evidence import Evidence
 
 Severity = Literal["Extreme", "Severe", "Moderate", "Minor", "Unknown"]
 Certainty = Literal["Observed", "Likely", "Possible", "Unlikely", "Unknown"]
@@ -20,6 +24,18 @@ LIMITS_PER_100K: Final = (10.0, 50.0, 100.0)
 RISING: Final = 0.9
 FALLING: Final = 0.1
 EXPECTED: Final = 0.5
+RISK_EVIDENCE: Final[Mapping[str, Evidence]] = MappingProxyType(
+    {
+        "limits_per_100k": Evidence(
+            status="confirmed",
+            source="CDC, county level of community transmission, 2021-2022: below 10, 50, 100 new cases in 7 days, 100 and more",
+        ),
+        "rising": Evidence(status="assumed", reason="nine to one is a usual line for likely"),
+        "falling": Evidence(status="assumed", reason="the mirror of rising"),
+        "expected": Evidence(status="assumed", reason="more likely than not"),
+    }
+)
+"""What each limit above rests on. Positive tests, the CDC's second measure, are not used."""
 NAMES: Final = ("low", "moderate", "high", "very high")
 NAMES_KO: Final = ("낮음", "보통", "높음", "매우 높음")
 

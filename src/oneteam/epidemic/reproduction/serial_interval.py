@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import gammainc, gammaincinv
 
 from oneteam.core.errors import UnknownValueError
+from oneteam.epidemic.models.evidence import Evidence
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,8 +53,35 @@ class SerialInterval:
 SERIAL_INTERVALS: Final = MappingProxyType(
     {
         "covid19-wild": SerialInterval(4.7, 2.9, "Nishiura, Linton and Akhmetzhanov 2020, Int J Infect Dis 93:284"),
-        "covid19-omicron": SerialInterval(3.5, 2.4, "Backer and others 2022, Euro Surveill 27(6):2200042"),
+        "covid19-omicron": SerialInterval(3.5, 2.4, "Backer and others 2022, Euro Surveill 27(6):2200042; SD assumed"),
         "influenza": SerialInterval(3.6, 1.6, "Cowling and others 2009, Epidemiology 20:344"),
     }
 )
 """By disease."""
+
+_NISHIURA: Final = Evidence(
+    status="confirmed",
+    source="Nishiura, Linton and Akhmetzhanov 2020, Int J Infect Dis 93:284, all 28 pairs, log-normal: mean 4.7 (3.7-6.0), SD 2.9 "
+    "(1.9-4.9); read in epiparameterDB",
+)
+_COWLING: Final = Evidence(
+    status="confirmed",
+    source="Cowling and others 2009, Epidemiology 20:344, abstract: 14 household pairs, Weibull, mean 3.6 (2.9-4.3), SD 1.6",
+)
+SERIAL_INTERVAL_EVIDENCE: Final = MappingProxyType(
+    {
+        "covid19-wild.mean_d": _NISHIURA,
+        "covid19-wild.sd_d": _NISHIURA,
+        "covid19-omicron.mean_d": Evidence(
+            status="confirmed",
+            source="Backer and others 2022, Euro Surveill 27(6):2200042, as given by Park and others 2023, PNAS 120:e2221887120: "
+            "observed mean 3.5",
+        ),
+        "covid19-omicron.sd_d": Evidence(
+            status="assumed", reason="no standard deviation could be read; 2.4 is 0.69 of the mean, a little more than the 0.62 of 2020"
+        ),
+        "influenza.mean_d": _COWLING,
+        "influenza.sd_d": _COWLING,
+    }
+)
+"""What each number above rests on. The gamma shape is ours: only mean and standard deviation are taken over."""

@@ -19,6 +19,7 @@ from oneteam.epidemic.hub.columns import as_days, as_floats, as_text
 from oneteam.epidemic.hub.daily import LOCATION_COLUMNS, VALUE_COLUMNS, parse_daily
 from oneteam.epidemic.importation.force import Course, carrying_share, infections_per_inhabitant, trailing_mean
 from oneteam.epidemic.importation.posterior import Ascertainment
+from oneteam.epidemic.models.evidence import Evidence
 from oneteam.epidemic.service.files import read_table
 from oneteam.store.rows import some
 
@@ -58,6 +59,17 @@ class ImportationSettings:
     found: float = 0.5
     course: Course = field(default_factory=Course)
     days_abroad: Path | None = None
+
+
+SETTINGS_EVIDENCE: Final[Mapping[str, Evidence]] = {
+    "ascertainment": Evidence(
+        status="assumed",
+        reason="in March 2020 countries found between 2.4% and 100% of those with symptoms (Russell and others 2020, BMC Med 18:332, "
+        "abstract); the range leaves out both ends and is of all infections",
+    ),
+    "found": Evidence(status="assumed", reason="middle of a wide prior; once imports are observed, only its ratio to ascertainment counts"),
+}
+"""What the defaults above rest on."""
 
 
 @dataclass(frozen=True)

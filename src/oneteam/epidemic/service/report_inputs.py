@@ -25,6 +25,7 @@ from oneteam.epidemic.report.notes import repair_notes, step_notes
 from oneteam.epidemic.report.study import Imports, Note, Place, RtSeries, Shapes, Source, Study, WhatIf
 from oneteam.epidemic.report.voice import words
 from oneteam.epidemic.scoring.exceedance import thresholds
+from oneteam.epidemic.service.backtest import MANIFEST
 from oneteam.epidemic.service.convert import LOCATIONS_FILE, REPORT_FILE, TARGET_FILE
 from oneteam.epidemic.service.files import MODEL_OUTPUT, forecast_files, read_forecasts, read_locations, read_table, read_target_data
 from oneteam.epidemic.service.simulate import read_scenario
@@ -367,20 +368,37 @@ def _scenario_notes(found: WhatIf) -> list[Note]:
 
 
 def _sources(files: ReportFiles, truth: Snapshot, models: Sequence[Path]) -> tuple[Source, ...]:
-    last = truth.last_week
     found = [
-        Source(words("Target data", "목표 자료"), files.target_data.name, last, sha256_of(files.target_data)),
+        Source(words("Target data", "목표 자료"), files.target_data.name, truth.last_week, sha256_of(files.target_data)),
         Source(words("Places", "지역"), files.locations.name, None, sha256_of(files.locations)),
         Source(words("Forecast", "예측"), models[-1].name, None, sha256_of(models[-1])),
     ]
-    for what, path in (
+    manifest = files.forecasts / MANIFEST
+    used = _json(manifest)["inputs"] if manifest.exists() else {}
+    found += [
+        Source(name, str(key), None, str(used[key]))
+        for key, name in (("mobility", words("Movement", "이동")), ("history_1", words("History", "과거 계열")))
+        if key in used
+    ]
+    others = [
         (words("Scores", "성적"), files.scores),
         (words("Situation", "상황"), files.situation and files.situation / "situation.json"),
         (words("Importation", "해외 유입"), files.importation and files.importation / "importation.json"),
         (words("Scenario", "시나리오"), files.scenario_file),
+        *(_world(files.scenario_file) if files.scenario_file else ()),
         (words("Shapes", "경계"), files.geometry),
         (words("Districts", "시군구 경계"), files.districts),
-    ):
-        if path:
-            found.append(Source(what, path.name, None, sha256_of(path)))
-    return tuple(found)
+    ]
+    return (*found, *(Source(what, path.name, None, sha256_of(path)) for what, path in others if path))
+
+
+def _world(document: Path) -> list[tuple[Text, Path | None]]:
+    """The files that a scenario's world is read from; those that are no longer there are left out."""
+    world = read_scenario(document).world
+    named = (
+        (words("Zones", "구역"), world.zones),
+        (words("Trips (OD)", "통행(OD)"), world.od),
+        (words("Crosswalk", "대응표"), world.crosswalk),
+        (words("Ages", "연령"), world.ages),
+    )
+    return [(what, path) for what, name in named if name and (path := document.parent / name).is_file()]

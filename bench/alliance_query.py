@@ -140,9 +140,13 @@ def make_node(setup: Setup, name: str) -> tuple[Node, HubLine]:
     book.add(setup.signed)
     gate = None
     if name in CARRIERS:
-        stored = pq.read_table(setup.folder / f"{name}.parquet")
-        columns = {column: stored[column].to_numpy() for column in stored.column_names}
-        held = Contributions(columns["subscriber"], {"zone": columns["zone"]}, columns["value"])
+
+        def stored(_query: Query, _agreement: Agreement) -> Contributions:
+            """Read from the file at every query: nothing is kept from one to the next."""
+            table = pq.read_table(setup.folder / f"{name}.parquet", memory_map=True)
+            columns = {column: table[column].to_numpy() for column in table.column_names}
+            return Contributions(columns["subscriber"], {"zone": columns["zone"]}, columns["value"])
+
         gate = Gate(
             me=name,
             keys=keys,
@@ -152,7 +156,7 @@ def make_node(setup: Setup, name: str) -> tuple[Node, HubLine]:
             book=book,
             lookup=public.get,
             limits=lambda: LocalLimits(dataset_rho_cap=100.0),
-            source=lambda _query, _agreement: held,
+            source=stored,
             now=utc_now,
             secret=os.urandom(32),
         )

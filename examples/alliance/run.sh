@@ -23,6 +23,13 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# Members work at the same time, as they would on machines of their own; all must succeed.
+each=""
+together() {
+  for process in $each; do wait "$process"; done
+  each=""
+}
+
 # Wait until a log says so.
 until_said() {
   tries=0
@@ -36,34 +43,41 @@ until_said() {
 echo "== 1. Every carrier reads its own events, on its own machine"
 oneteam synth country --subscribers "${ONETEAM_SUBSCRIBERS:-20000}" --days 1 --zone-count 60 --no-roaming --no-outbreak
 for carrier in skylark horizon bluewave; do
-  oneteam telecom ingest "country/$carrier" --out "$carrier/data" --zones country/zones.csv
+  oneteam telecom ingest "country/$carrier" --out "$carrier/data" --zones country/zones.csv --json > "$carrier.ingest.json" &
+  each="$each $!"
 done
+together
 
 echo "== 2. Everyone makes keys; the private ones stay at home"
+for carrier in skylark horizon bluewave; do oneteam member init "$carrier" --role contributor --hub "$url" --home "$carrier" & each="$each $!"; done
+oneteam member init university --role helper --hub "$url" --home university & each="$each $!"
+oneteam member init agency --role recipient --hub "$url" --home agency & each="$each $!"
+oneteam hub certificate 127.0.0.1 localhost --out tls & each="$each $!"
+together
 for carrier in skylark horizon bluewave; do
-  oneteam member init "$carrier" --role contributor --hub "$url" --home "$carrier"
   printf '\n[datasets.mobility]\npart = "telecom"\npath = "data"\n' >> "$carrier/member.toml"
 done
-oneteam member init university --role helper --hub "$url" --home university
-oneteam member init agency --role recipient --hub "$url" --home agency
-oneteam hub certificate 127.0.0.1 localhost --out tls
 for member in skylark horizon bluewave university agency; do
   cp tls/ca.pem "$member/ca.pem"
   sed -i 's/^# hub_ca/hub_ca/' "$member/member.toml"
-  oneteam member card --home "$member" --out "$member.card.json"
+  oneteam member card --home "$member" --out "$member.card.json" &
+  each="$each $!"
 done
+together
 
 echo "== 3. The roster pins everyone's keys; everyone compares the fingerprints and signs"
 oneteam roster new *.card.json --alliance "Example alliance" --alliance-ko "예시 동맹" --home skylark --out roster.json
 for member in horizon bluewave university agency; do oneteam roster sign roster.json --home "$member"; done
-for member in skylark horizon bluewave university; do oneteam roster keep roster.json --home "$member"; done
+for member in skylark horizon bluewave university; do oneteam roster keep roster.json --home "$member" & each="$each $!"; done
+together
 
 echo "== 4. One agreement says what may be learned, for what, at which cost; everyone reads and signs it"
 oneteam agreement new --zones country/zones.csv --measure od --title "Joint mobility" --title-ko "공동 이동량" \
   --from 2020-01-01 --until 2099-01-01 --home agency --out od.toml
 oneteam agreement show od.toml --home agency
 for member in agency skylark horizon bluewave university; do oneteam agreement sign od.toml --home "$member"; done
-for member in agency skylark horizon bluewave; do oneteam agreement keep od.json --home "$member"; done
+for member in agency skylark horizon bluewave; do oneteam agreement keep od.json --home "$member" & each="$each $!"; done
+together
 
 echo "== 5. A hub that can read nothing, and a node at each member"
 oneteam hub serve --roster roster.json --url "$url" --certificate tls/server.pem --key tls/server.key --mailboxes hub.db > hub.log 2>&1 &
@@ -79,6 +93,7 @@ echo "== 6. The agency sees what there is, checks its question without asking an
 oneteam catalog --home agency
 oneteam query check "$here/query.toml" --home agency
 oneteam query run "$here/query.toml" --home agency --out release.json --table od.csv
+oneteam query show release.json --home agency --limit 0
 
 echo "== 7. The same question again costs nothing; everyone can prove what was decided"
 oneteam query run "$here/query.toml" --home agency --limit 0

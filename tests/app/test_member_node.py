@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 from oneteam.alliance.home import Home
 from oneteam.alliance.relay import Relay
 from oneteam.app.asking import QueryFile, complete, foresee, read_query
-from oneteam.app.desk import NodeDesk, at_desk, release_of
+from oneteam.app.desk import Desk, NodeDesk, at_desk, release_of
 from oneteam.app.member_node import DOUBT, Sources, open_member
 from oneteam.app.results import summary, write_estimates
 from oneteam.cli.main import app
@@ -34,6 +35,7 @@ from oneteam.core.errors import (
     UnreachableError,
     WrongTypeError,
 )
+from oneteam.core.keys import encode
 from oneteam.core.model import Query, Release
 from oneteam.privacy.agreements import Revocation, sign_revocation
 from oneteam.privacy.combine import level_values, verify_release
@@ -342,3 +344,96 @@ def test_a_node_that_was_set_back_finds_out_from_the_asker_before_it_answers(all
     state = asyncio.run(play())
     assert not state["answers"]
     assert state["agreements"][0]["rho_spent"] == 0
+
+
+def test_a_pause_written_into_the_settings_holds_with_the_next_question(allies: Allies) -> None:
+    path = allies.homes["skylark"].folder / "member.toml"
+    before = path.read_text()
+
+    async def reasons(desk: Desk, hour: int) -> tuple[str, ...]:
+        with pytest.raises(RefusedError) as caught:
+            await desk.do("query", {"query": a_query(allies, owners=["skylark"], filters={"hour": [str(hour)]}).model_dump(mode="json")})
+        return caught.value.reasons
+
+    async def play() -> None:
+        async with a_hub(allies) as relay, serving(allies, relay, *NAMES), at_desk(allies.homes["agency"]) as desk:
+            path.write_text(before.replace("# paused = true", "paused = true"))
+            assert await reasons(desk, 1) == ("local.paused",)
+            path.write_text("id = ")
+            assert await reasons(desk, 2) == ("local.paused",), "what cannot be read refuses everything"
+            path.write_text(before)
+            await desk.do("query", {"query": a_query(allies, owners=["skylark"]).model_dump(mode="json")})
+
+    asyncio.run(play())
+
+
+def test_an_expired_agreement_is_refused_by_every_member(tmp_path: Path, data: Path) -> None:
+    now = datetime.now(UTC)
+    allies = make_allies(tmp_path, data, not_before=now - timedelta(days=2), until=now - timedelta(days=1))
+
+    async def play() -> None:
+        async with a_hub(allies) as relay, serving(allies, relay, *NAMES), at_desk(allies.homes["agency"]) as desk:
+            for owners in (list(CARRIERS), ["horizon"]):
+                with pytest.raises(RefusedError) as caught:
+                    await desk.do("query", {"query": a_query(allies, owners=owners).model_dump(mode="json")})
+                assert caught.value.reasons == ("period.over",)
+
+    asyncio.run(play())
+
+
+def test_the_same_query_asked_twice_at_once_is_paid_once(allies: Allies) -> None:
+    async def play() -> dict:
+        async with a_hub(allies) as relay, serving(allies, relay, *NAMES):
+            async with at_desk(allies.homes["agency"]) as desk:
+                body = {"query": a_query(allies).model_dump(mode="json")}
+                first, second = await asyncio.gather(desk.do("query", body), desk.do("query", body))
+                assert first["release"] == second["release"]
+            async with at_desk(allies.homes["horizon"]) as desk:
+                return await desk.do("status", {})
+
+    assert asyncio.run(play())["agreements"][0]["rho_spent"] == pytest.approx(0.1)
+
+
+def test_a_revocation_reaches_who_was_away_longer_than_a_letter_lives(allies: Allies) -> None:
+    horizon = allies.homes["horizon"]
+    revocation = Revocation(agreement=allies.agreement_id, member="horizon", reason="enough", at=datetime.now(UTC))
+
+    async def play() -> None:
+        async with a_hub(allies) as relay:
+            async with serving(allies, relay, "horizon", "bluewave", "university"), at_desk(horizon) as desk:
+                await desk.do("revoke", {"revocation": sign_revocation(revocation, horizon.keys)})
+            relay.mailboxes.forget_expired(datetime.now(UTC).timestamp() + 30 * 86_400)
+            assert relay.mailboxes.count() == 0
+            async with serving(allies, relay, "bluewave", "university", "skylark"), at_desk(allies.homes["skylark"]) as desk:
+                for _ in range(50):
+                    state = await desk.do("status", {})
+                    if state["agreements"][0]["revoked"]:
+                        return
+                    await asyncio.sleep(0.1)
+            raise AssertionError("the revocation did not come")
+
+    asyncio.run(play())
+
+
+def test_no_secret_and_no_row_stands_in_a_log(allies: Allies, caplog: pytest.LogCaptureFixture) -> None:
+    """Everything at the most talkative level, a refusal and a failure among it."""
+    caplog.set_level(logging.DEBUG)
+
+    async def play() -> None:
+        async with a_hub(allies) as relay, serving(allies, relay, *NAMES), at_desk(allies.homes["agency"]) as desk:
+            await desk.do("query", {"query": a_query(allies).model_dump(mode="json")})
+            with pytest.raises(RefusedError):
+                await desk.do("query", {"query": a_query(allies, rho=0.5).model_dump(mode="json")})
+
+    asyncio.run(play())
+    said = caplog.text
+    assert "rho" in said, "the refusal is there"
+    rows = Sources(allies.homes["skylark"])(a_query(allies), allies.agreement)
+    for who in rows.subscriber[:200].tolist():
+        assert str(who) not in said
+    for home in allies.homes.values():
+        raw = home.keys.to_bytes()
+        for secret in (raw[:32], raw[32:]):
+            assert secret.hex() not in said
+            assert encode(secret) not in said
+            assert repr(secret)[2:-1] not in said

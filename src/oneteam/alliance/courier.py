@@ -324,7 +324,7 @@ class Courier:
         except OneteamError as err:
             LOG.info("%s: '%s' of %s: %s", self.me, message.kind, message.sender, err.code)
             if err.detail:
-                LOG.debug("%s: %s", self.me, err.detail)
+                LOG.info("%s: %s", self.me, err.detail)
             return _failure(err)
         except Exception as err:  # noqa: BLE001 - whatever a message brings about, the node goes on
             LOG.error("%s: '%s' of %s failed: %s", self.me, message.kind, message.sender, _what_and_where(err))  # noqa: TRY400

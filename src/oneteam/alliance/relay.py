@@ -43,6 +43,8 @@ LOG: Final = logging.getLogger(__name__)
 SMALL_BODY_BYTES: Final = 4096
 """Of requests that carry no letters."""
 _SWEEP_S: Final = 30.0
+_SKEW_S: Final = 3600
+"""How far a member's clock may be ahead of the hub's."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ class Relay:
             try:
                 if envelope.receiver not in self._members:
                     raise UnknownValueError(f"'{envelope.receiver}' is not in the hub's roster")
-                if envelope.expires_at > now + 2 * MAX_LIFE.total_seconds():
+                if envelope.expires_at > now + MAX_LIFE.total_seconds() + _SKEW_S:
                     raise UnknownValueError("a letter that would lie here for weeks")
                 done = self.mailboxes.put(envelope, sender, now)
             except OneteamError as err:

@@ -199,6 +199,8 @@ def _config(relay: Relay, context: ssl.SSLContext | None) -> uvicorn.Config:
 def _tls(settings: HubSettings) -> ssl.SSLContext | None:
     if settings.certificate is None:
         host = urlsplit(settings.url).hostname or ""
+        if settings.url.startswith("https:"):
+            raise UnknownValueError(f"a hub at {settings.url} needs a certificate", hint="Make one: `oneteam hub certificate`.")
         if settings.host not in {"127.0.0.1", "::1", "localhost"} or host not in {"127.0.0.1", "::1", "localhost"}:
             raise UnknownValueError(
                 f"a hub without a certificate may serve loopback only, not {settings.host} as {settings.url}",
@@ -216,9 +218,9 @@ def _tls(settings: HubSettings) -> ssl.SSLContext | None:
 
 def _listen(settings: HubSettings) -> socket.socket:
     port = settings.port if settings.port is not None else (urlsplit(settings.url).port or 443)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, port))
     except OSError as err:

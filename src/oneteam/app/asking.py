@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -162,11 +163,26 @@ async def ask(
         OneteamError: as `oneteam.alliance.rounds.run_query`.
     """
     identity = content_id(query)
-    stored = member.ledger.kept_release(identity, member.home.id)
-    if stored is not None:
-        return Release.model_validate_json(stored), True
-    context = Context(id=secrets.token_hex(16), parent=parent, actor=member.home.id, reason=reason, at=member.node.now())
-    release = await run_query(member.node, query, agreement, context=context, attempts=attempts, patience=patience, progress=progress)
-    with member.registry.transaction() as db:
-        member.ledger.keep_release(db, identity, member.home.id, canonical(release))
+    # Asked twice at once, it is paid for once.
+    async with member.asking.setdefault(identity, asyncio.Lock()):
+        stored = member.ledger.kept_release(identity, member.home.id)
+        if stored is not None:
+            return Release.model_validate_json(stored), True
+        release = await _ask_anew(member, query, agreement, reason, parent, attempts, patience, progress)
+        with member.registry.transaction() as db:
+            member.ledger.keep_release(db, identity, member.home.id, canonical(release))
     return release, False
+
+
+async def _ask_anew(
+    member: MemberNode,
+    query: Query,
+    agreement: Agreement,
+    reason: str,
+    parent: str | None,
+    attempts: int,
+    patience: Patience,
+    progress: Progress,
+) -> Release:
+    context = Context(id=secrets.token_hex(16), parent=parent, actor=member.home.id, reason=reason, at=member.node.now())
+    return await run_query(member.node, query, agreement, context=context, attempts=attempts, patience=patience, progress=progress)

@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -60,6 +60,7 @@ class MemberNode:
         book: its Agreements.
         gate: None at a member that neither contributes nor helps.
         node: the part of it that talks.
+        asking: queries that are being asked, so that none is paid for twice.
     """
 
     home: Home
@@ -70,6 +71,7 @@ class MemberNode:
     book: AgreementBook
     gate: Gate | None
     node: Node
+    asking: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def run_until_level(self) -> None:
         """Compare the log with what others hold until the ledger may be used; for ever if too few answer."""

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from oneteam.epidemic.service.report import write_report
 from oneteam.epidemic.service.report_inputs import ReportFiles, ReportSettings, read_study
 from oneteam.epidemic.service.score import ScoreSettings, score
 from oneteam.epidemic.service.score import write_report as write_scores
+from tests.epidemic.flusight import FLUSIGHT, needs_flusight
 from tests.epidemic.report.studies import COUNTS, LAST, WEEK, make_identifiable, study_folder
 
 SETTINGS = ReportSettings(threshold="100", aggregate="ALL")
@@ -110,7 +112,7 @@ def test_the_first_page_has_three_sentences_with_date_validation_and_record(whol
     assert following.grade == "checked"
     assert "revised later" in following.validation.en
     assert "inside the 95% interval" in following.record.en
-    assert "alerts" in following.record.en
+    assert "chances between 20 and 80%" in following.record.en
     assert "not identifiable" in origin.answer.en
     assert (origin.grade, measure.grade) == ("partly", "unchecked")
     assert "18 imported cases (95% 8–28)" in origin.answer.en
@@ -296,3 +298,39 @@ def test_the_same_study_gives_the_same_bytes(whole, tmp_path):
         write_report(files(whole), tmp_path / name, SETTINGS)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert COUNTS["ALL"][0] == 450.0
+
+
+@needs_flusight
+def test_it_reports_other_countries_with_the_data_of_the_day(tmp_path):
+    pieces = ReportFiles(FLUSIGHT / "time-series.parquet", FLUSIGHT / "locations.csv", FLUSIGHT / "model-output")
+    day = date(2024, 1, 6)
+    settings = ReportSettings(day, "FluSight-ensemble", horizon=1, threshold="5", aggregate="US", language="en")
+    study = read_study(pieces, settings)
+    assert (study.label, study.known.last_week) == ("vintage", date(2023, 12, 30))
+    assert study.counted.en == "admissions"
+    assert len(study.outlooks) == 52
+    found = write_report(pieces, tmp_path / "flu.html", settings)
+    assert "5 or more admissions per 100,000 people" in found.sentences["en"][0]
+    text = (tmp_path / "flu.html").read_text(encoding="utf-8")
+    checked(text)
+    assert "revised data" not in text.split("</style>")[1]
+    assert "data to 30 December 2023" in text
+
+
+def test_reliability_is_shown_for_the_same_threshold_only(whole, tmp_path):
+    shown = {}
+    for threshold in ("100", "50"):
+        write_report(files(whole), tmp_path / "r.html", replace(SETTINGS, threshold=threshold))
+        shown[threshold] = "Did chances come true" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert shown == {"100": True, "50": False}
+
+
+def test_chances_that_came_true_too_seldom_are_pointed_out(whole):
+    study = read_study(files(whole), SETTINGS)
+    bins = [{"forecast": f, "observed": o, "tasks": 40} for f, o in ((0.1, 0.1), (0.4, 0.0), (0.6, 0.2), (0.95, 0.9))]
+    assert study.scores is not None
+    models = [{**study.scores["models"][0], "threshold_exceedance": {"reliability": bins}}]
+    finding = where_next(replace(study, scores={**study.scores, "models": models}))
+    assert "of 80 chances between 20 and 80% (on average 50%), 10% came true" in finding.record.en
+    assert finding.warning is not None
+    assert "were too high" in finding.warning.en

@@ -13,8 +13,11 @@ from oneteam.epidemic.report.study import Imports, RtSeries, WhatIf
 from oneteam.epidemic.report.svg import Axis, Picture, band, day_number, frame, line, month_marks
 from oneteam.epidemic.report.voice import Voice
 
+SQUARE: Final = Box(520, 300, 46, top=12, bottom=40)
 DAYS_BACK: Final = 120
 ROW: Final = 19.0
+KEYED: Final = Box(520, 286, 46, top=32)
+"""With room for a key above."""
 NOMINAL: Final = ((50, "coverage_50"), (80, "coverage_80"), (95, "coverage_95"))
 
 
@@ -98,7 +101,7 @@ def imports_picture(imports: Imports, voice: Voice, box: Box = LARGE) -> Picture
     return Picture(box.width, box.height, "".join(parts))
 
 
-def what_if_picture(found: WhatIf, voice: Voice, box: Box = LARGE) -> Picture:
+def what_if_picture(found: WhatIf, voice: Voice, box: Box = KEYED) -> Picture:
     """Infections by day without and with the measures: medians, 50% and 90% of the simulations."""
     first, last = found.days[0].item(), found.days[-1].item()
     top = 1.05 * max(float(c[:, 4].max()) for c in found.curves)
@@ -112,9 +115,29 @@ def what_if_picture(found: WhatIf, voice: Voice, box: Box = LARGE) -> Picture:
         parts.append(f'<path class="{name} middle" d="{line(xs, at[:, 2])}"/>')
     names = {"without": Text(en="without", ko="조치 없음"), "within": Text(en="with the measure", ko="조치 시행")}
     for i, (name, text) in enumerate(names.items()):
-        at = box.top + 12 + 19 * i
-        parts.append(f'<path class="{name} middle" d="M{x.start + 10:.4g} {at - 4:.4g}h22"/>')
-        parts.append(f'<text class="label {name}" x="{x.start + 38:.4g}" y="{at:.4g}">{voice.drawn(text)}</text>')
+        at = x.start + 150 * i
+        parts.append(f'<path class="{name} middle" d="M{at:.4g} 10h22"/>')
+        parts.append(f'<text class="label {name}" x="{at + 28:.4g}" y="14">{voice.drawn(text)}</text>')
+    return Picture(box.width, box.height, "".join(parts))
+
+
+def reliability_picture(rows: Sequence[Mapping[str, Any]], voice: Voice, box: Box = SQUARE) -> Picture:
+    """Forecast probability against how often it happened, with 95% intervals; a larger point stands for more forecasts."""
+    x, y = box.x(0.0, 1.0), box.y(0.0, 1.0)
+    parts = []
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(f'<path class="grid" d="M{x.start:.4g} {y.at(tick):.4g}H{x.end:.4g}"/>')
+        parts.append(f'<text class="tick" x="{x.start - 5:.4g}" y="{y.at(tick) + 4:.4g}" text-anchor="end">{tick:.0%}</text>')
+        parts.append(f'<text class="tick" x="{x.at(tick):.4g}" y="{y.start + 16:.4g}" text-anchor="middle">{tick:.0%}</text>')
+    parts.append(f'<path class="limit" d="M{x.start:.4g} {y.start:.4g}L{x.end:.4g} {y.end:.4g}"/>')
+    most = max((int(r["tasks"]) for r in rows), default=1)
+    for r in rows:
+        at = x.at(float(r["forecast"]))
+        parts.append(f'<path class="range across" d="M{at:.4g} {y.at(float(r["low"])):.4g}V{y.at(float(r["high"])):.4g}"/>')
+        radius = 3 + 6 * (int(r["tasks"]) / most) ** 0.5
+        parts.append(f'<circle class="point" cx="{at:.4g}" cy="{y.at(float(r["observed"])):.4g}" r="{radius:.3g}"/>')
+    words = voice.drawn(Text(en="forecast chance", ko="예측 확률"))
+    parts.append(f'<text class="tick" x="{x.end:.4g}" y="{y.start + 32:.4g}" text-anchor="end">{words}</text>')
     return Picture(box.width, box.height, "".join(parts))
 
 

@@ -54,11 +54,9 @@ class Seen:
     values: list[float]
 
 
-def recent(study: Study, code: str, weeks: int, until: date | None = None) -> Seen:
-    """The newest known weeks of a place."""
-    kept = study.truth.weeks <= np.datetime64(until or study.reference_date, "D")
-    days, values = study.truth.weeks[kept][-weeks:].tolist(), study.series(code)[kept][-weeks:].tolist()
-    return Seen(days, values)
+def recent(study: Study, code: str, weeks: int) -> Seen:
+    """The newest weeks of a place that were known on the reference date."""
+    return Seen(study.known.weeks[-weeks:].tolist(), study.reported(code)[-weeks:].tolist())
 
 
 def fan_picture(study: Study, place: Place, box: Box, voice: Voice, *, weeks: int = WEEKS_BACK) -> Picture:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Literal
 
-import numpy as np
-
 from oneteam.core.model import Text
 from oneteam.epidemic.report.countries import country
 from oneteam.epidemic.report.measures import measures_words
@@ -20,6 +18,8 @@ TOP: Final = 5
 STALE_D: Final = 28
 """Data this much older than the forecast's are pointed out."""
 SOME_TASKS: Final = 20
+GOES_ON_D: Final = 7
+FAR_OFF: Final = 0.15
 ONE_WAY: Final = 0.85
 """From this share of weeks that went the same way a track record is said to be one-sided."""
 Grade = Literal["checked", "partly", "unchecked"]
@@ -76,7 +76,7 @@ def where_next(study: Study) -> Finding:
         )
     else:
         answer = words("No place has a threshold: no population is known.", "인구를 알 수 없어 기준을 정한 지역이 없습니다.")
-    data_day = study.truth.weeks[study.truth.weeks <= np.datetime64(study.reference_date, "D")][-1].item()
+    data_day = study.known.last_week
     grade, validation = _validation(study)
     return Finding(
         "next",
@@ -86,7 +86,7 @@ def where_next(study: Study) -> Finding:
         grade,
         validation,
         forecast_record(study),
-        _one_direction(study),
+        joined(warnings, " ", " ") if (warnings := [w for w in (_biased(study), _one_direction(study)) if w]) else None,
     )
 
 
@@ -124,12 +124,37 @@ def forecast_record(study: Study) -> Text:
         better, logs = _better(row["relative_wis"]), _better(row["relative_log_wis"])
         en.append(f"against “as last week” the error in counts was {better.en}, in proportion {logs.en}")
         ko.append(f"‘지난주와 같음’보다 수의 오차 {better.ko}, 비율의 오차 {logs.ko}")
-    alerts = row.get("alerts")
-    if alerts and alerts["alerts"] and scores.get("threshold") == study.rule_in_scores:
-        right = alerts["alerts"] - alerts["false_alarms"]
-        en.append(f"{right:,} of {alerts['alerts']:,} alerts (chance of 50% or more) were right")
-        ko.append(f"경보(확률 50% 이상) {alerts['alerts']:,}회 중 {right:,}회 적중")
+    middle = _middle_chances(study)
+    if middle is not None:
+        said, came, tasks = middle
+        en.append(f"of {tasks:,} chances between 20 and 80% (on average {said:.0%}), {came:.0%} came true")
+        ko.append(f"20~80%라고 한 확률 {tasks:,}개(평균 {said:.0%}) 가운데 {came:.0%}가 실현")
     return words(_sentence(en), ", ".join(ko) + ".")
+
+
+def _middle_chances(study: Study) -> tuple[float, float, int] | None:
+    """Mean chance, how often it came true, and how many: of past chances that were neither nearly sure nor nearly excluded."""
+    row, scores = study.score_row, study.scores
+    if row is None or scores is None or scores.get("threshold") != study.rule_in_scores:
+        return None
+    bins = [r for r in row.get("threshold_exceedance", {}).get("reliability", []) if 0.2 <= r["forecast"] <= 0.8]
+    tasks = sum(r["tasks"] for r in bins)
+    if not tasks:
+        return None
+    said, came = (sum(r[key] * r["tasks"] for r in bins) / tasks for key in ("forecast", "observed"))
+    return said, came, tasks
+
+
+def _biased(study: Study) -> Text | None:
+    """A warning where past chances came true far more or far less often than they said."""
+    middle = _middle_chances(study)
+    if middle is None or middle[2] < SOME_TASKS or abs(middle[0] - middle[1]) < FAR_OFF:
+        return None
+    often = words("too high", "높은") if middle[0] > middle[1] else words("too low", "낮은")
+    return words(
+        f"Past chances between 20 and 80% were {often.en}: read those above with that in mind.",
+        f"과거의 20~80% 확률은 실제보다 {often.ko} 편이었으니 위 확률을 읽을 때 감안해야 합니다.",
+    )
 
 
 def _better(relative: float) -> Text:
@@ -265,15 +290,26 @@ def what_if(study: Study) -> Finding:
         )
     run = found.scenario.run
     start = day_words(run.first_day)
+    since = _situation_day(study, run.first_day)
     return Finding(
         "if",
         question,
         _effect(study, found),
-        words(f"Simulated from {start.en} for {run.days} days", f"{start.ko}부터 {run.days}일간 모의"),
+        words(f"{since.en} from {start.en} for {run.days} days", f"{since.ko}{start.ko}부터 {run.days}일간 모의"),
         "unchecked",
         words("Model scenario: not validated", "모형 시나리오: 검증되지 않음"),
         _scenario_record(found),
     )
+
+
+def _situation_day(study: Study, first_day: date) -> Text:
+    """The day of the situation that a scenario goes on from, where it starts right after it."""
+    if study.situation is not None:
+        day = date.fromisoformat(study.situation["day"])
+        if 0 <= (first_day - day).days <= GOES_ON_D:
+            told = day_words(day)
+            return words(f"Situation of {told.en}; simulated", f"{told.ko} 상황에서 ")
+    return words("Simulated", "")
 
 
 def _scenario_record(found: WhatIf) -> Text:

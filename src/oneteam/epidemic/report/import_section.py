@@ -67,10 +67,15 @@ def _origins(study: Study, voice: Voice) -> str:
     top = found.origins[:12]
     rows = [(country(str(o["origin"])), float(o["low"]), float(o["mean"]), float(o["high"])) for o in top]
     cells = [
-        [voice.text(country(str(o["origin"]))), count(o["mean"]), f"{count(o['low'])}–{count(o['high'])}", f"{o['rank_low']}–{o['rank_high']}",
-         percent(o["probability_first"])]
+        [
+            voice.text(country(str(o["origin"]))),
+            count(o["mean"]),
+            f"{count(o['low'])}–{count(o['high'])}",
+            f"{o['rank_low']}–{o['rank_high']}",
+            percent(o["probability_first"]),
+        ]
         for o in top
-    ]  # fmt: skip
+    ]
     head = (
         words("Origin", "국가"),
         words("Expected", "예상"),

@@ -77,7 +77,7 @@ def _switch(voice: Voice) -> str:
 
 
 def _head(study: Study, voice: Voice) -> str:
-    data_day = day_words(study.truth.weeks[study.truth.weeks <= study.truth.weeks.dtype.type(study.reference_date)][-1].item())
+    data_day = day_words(study.known.last_week)
     made = day_words(study.reference_date)
     revised = ' <span class="tag">' + voice.text(words("revised data", "사후 수정 자료")) + "</span>" if study.label != "vintage" else ""
     line = words(f"Forecast of {made.en} · data to {data_day.en}", f"{made.ko} 예측 · {data_day.ko}까지의 자료")

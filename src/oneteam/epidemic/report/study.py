@@ -182,7 +182,8 @@ class Study:
         counted: what is counted, in plural, such as cases.
         places: those that are ranked; the sum over all is not among them.
         whole: the sum over all, where it is forecast.
-        truth: the newest values.
+        known: what was known on the reference date.
+        truth: the newest values, by which past forecasts are judged.
         model: whose forecasts.
         forecasts: of all reference dates.
         reference_date: of the forecast that is reported.
@@ -207,6 +208,7 @@ class Study:
     counted: Text
     places: tuple[Place, ...]
     whole: Place | None
+    known: Snapshot
     truth: Snapshot
     model: str
     forecasts: QuantileForecasts
@@ -254,8 +256,12 @@ class Study:
         return None if row is None else self.forecasts.values[row]
 
     def series(self, code: str) -> Floats:
-        """Known counts of a place by `truth.weeks`."""
+        """Newest counts of a place by `truth.weeks`."""
         return np.asarray(self.truth.values[:, self.truth.locations.index(code)])
+
+    def reported(self, code: str) -> Floats:
+        """Counts of a place as known on the reference date, by `known.weeks`."""
+        return np.asarray(self.known.values[:, self.known.locations.index(code)])
 
     def named(self, code: str) -> Text:
         """A place's name."""
@@ -274,9 +280,9 @@ class Study:
         quantiles = self.quantiles(self.reference_date, self.horizon, place.code)
         if quantiles is None:
             return None
-        known = self.series(place.code)[self.truth.weeks <= np.datetime64(self.reference_date, "D")]
-        known = known[np.isfinite(known)]
-        last = float(known[-1]) if len(known) else float("nan")
+        reported = self.reported(place.code)
+        reported = reported[np.isfinite(reported)]
+        last = float(reported[-1]) if len(reported) else float("nan")
         before = self._probability(self.previous_date, place.code) if self.previous_date else None
         rising = self._above(self.reference_date, place.code, last + 1) if np.isfinite(last) else float("nan")
         return Outlook(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
-from oneteam.epidemic.report.charts import coverage_picture
+from oneteam.epidemic.report.charts import NOMINAL, coverage_picture, reliability_picture
 from oneteam.epidemic.report.fans import LARGE, past_forecasts, past_picture
 from oneteam.epidemic.report.section import absent, section
 from oneteam.epidemic.report.study import HIGH, LOW, MIDDLE, Study
@@ -62,8 +64,32 @@ def track_section(study: Study, voice: Voice) -> str:
         )
     title = words("Did intervals hold what they promised?", "구간은 약속대로였나?")
     about = words("Bar: share of outcomes inside; mark: share that should be.", "막대: 구간 안에 든 실제값의 비율, 눈금: 약속한 비율.")
-    body += figure(coverage_picture(row, voice), voice, "coverage", title, about, None, kind="card")
+    held = figure(coverage_picture(row, voice), voice, "coverage", title, about, _coverage_table(row), kind="card")
+    body += f"<div>{held}{_reliability(study, row, voice)}</div>"
     return section(voice, "record", heading, lead, body + "</div>" + _score_table(study, voice))
+
+
+def _coverage_table(row: Mapping[str, Any]) -> Table:
+    head = (words("Interval", "구간"), words("Outcomes inside", "안에 든 실제값"))
+    return Table(head, [[f"{nominal}%", f"{row[column]:.1%}"] for nominal, column in NOMINAL], (False, True))
+
+
+def _reliability(study: Study, row: Mapping[str, Any], voice: Voice) -> str:
+    """Whether chances of the threshold came true as often as they said; only for the threshold of this report."""
+    found = row.get("threshold_exceedance")
+    if not found or study.scores is None or study.scores.get("threshold") != study.rule_in_scores:
+        return ""
+    title = words("Did chances come true as often as they said?", "확률은 말한 만큼 맞았나?")
+    about = words(
+        f"Dashed line: exactly as often. Bars: 95% intervals, as if forecasts were independent. Brier score {found['brier']:.3f}.",
+        f"점이 파선 위에 있으면 꼭 말한 만큼. 막대: 95% 구간(예측이 서로 독립이라고 볼 때). 브라이어 점수 {found['brier']:.3f}.",
+    )
+    head = (words("Forecast", "예측"), words("Happened", "실제"), words("95%", "95%"), words("Forecasts", "예측 수"))
+    rows = [
+        [f"{r['forecast']:.0%}", f"{r['observed']:.0%}", f"{r['low']:.0%}–{r['high']:.0%}", f"{r['tasks']:,}"] for r in found["reliability"]
+    ]
+    table = Table(head, rows, (True, True, True, True))
+    return figure(reliability_picture(found["reliability"], voice), voice, "reliability", title, about, table, kind="card")
 
 
 def _score_table(study: Study, voice: Voice) -> str:

@@ -20,7 +20,7 @@ from oneteam.core.model import Text
 from oneteam.epidemic.hub.columns import as_days, as_floats, as_text
 from oneteam.epidemic.hub.forecasts import QuantileForecasts
 from oneteam.epidemic.hub.locations import Locations
-from oneteam.epidemic.hub.target_data import Snapshot
+from oneteam.epidemic.hub.target_data import DEFAULT_LAG_WEEKS, Snapshot
 from oneteam.epidemic.report.notes import repair_notes, step_notes
 from oneteam.epidemic.report.study import Imports, Note, Place, RtSeries, Shapes, Source, Study, WhatIf
 from oneteam.epidemic.report.voice import words
@@ -153,6 +153,7 @@ def read_study(files: ReportFiles, settings: ReportSettings) -> Study:
         counted=counted,
         places=ranked,
         whole=whole,
+        known=data.snapshot(day, lag_weeks=0 if forecasts.horizon.min() >= 1 else DEFAULT_LAG_WEEKS),
         truth=truth,
         model=settings.model,
         forecasts=forecasts,

@@ -105,6 +105,7 @@ def run_filter(
     seed: int,
     coupling: Floats | None = None,
     jumps: Flags | None = None,
+    half_life_weeks: float = np.inf,
 ) -> FilterState:
     """Assimilate all weeks.
 
@@ -115,6 +116,7 @@ def run_filter(
         seed: of the ensemble.
         coupling: where a place's outside pressure comes from, rows sum to 1, shape (places, places); by population when None.
         jumps: weeks in which testing or reporting changed, so that all reports may have jumped, shape (weeks,).
+        half_life_weeks: after which a week counts half in the log score.
 
     Returns:
         State and its intervals by week.
@@ -136,6 +138,7 @@ def run_filter(
         settings.same_week,
         settings.ascertained,
         1.0 / settings.waning_weeks,
+        half_life_weeks,
     )
     return FilterState(state, history[0], history[1], history[2], float(log_score), settings)
 
@@ -307,11 +310,12 @@ def _assimilate(
     same_week: float,
     ascertained: float,
     waning: float,
+    half_life: float,
 ) -> tuple[float, Floats]:
     weeks, places = reports.shape
     members = state.shape[2]
     history = np.empty((3, weeks, 4, places))
-    score, scored = 0.0, 0
+    score, scored = 0.0, 0.0
     for t in range(weeks):
         if t > 0:
             _walk(state, key, t, walk, shared)
@@ -323,12 +327,13 @@ def _assimilate(
             if np.isfinite(reports[t, i]):
                 density = _adjust(state, i, reports[t, i], report_cv, tapers[i])
                 if t >= min(8, weeks // 2):
-                    score += density
-                    scored += 1
+                    weight = 0.5 ** ((weeks - 1 - t) / half_life)
+                    score += weight * density
+                    scored += weight
         _bound(state)
         state[:3] = np.exp(state[:3])
         _remember(history, t, state)
-    return score / max(scored, 1), history
+    return score / max(scored, 1e-12), history
 
 
 @compiled

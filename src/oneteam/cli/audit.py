@@ -50,6 +50,8 @@ def show(
     json: Json = False,
 ) -> None:
     """Show the latest decisions, or what is held of others' logs."""
+    from datetime import UTC
+
     from oneteam.cli.render import print_json, print_rows, say
 
     with _opened(home) as (registry, log):
@@ -64,16 +66,26 @@ def show(
             return
         size = log.size
         start = max(0, size - count) if first is None else first
-        rows = [
-            {"index": index, **entry.model_dump(mode="json", exclude_defaults=True), "kind": entry.kind}
-            for index, entry in log.entries(start, count)
-        ]
+        entries = list(log.entries(start, count))
         if json:
+            rows = [{"index": i, **entry.model_dump(mode="json", exclude_defaults=True), "kind": entry.kind} for i, entry in entries]
             print_json({"origin": log.origin, "size": size, "checkpoint": log.latest_checkpoint(), "entries": rows})
             return
         say(f"{log.origin}: {size:,} entries in {registry.path}")
-        shown = ("at", "kind", "requester", "agreement", "query", "nano_rho", "reasons")
-        print_rows("Entries", [{"index": row["index"], **{name: _short(row.get(name)) for name in shown}} for row in rows])
+        # What fits on a terminal: seconds, and the beginning of an id. --json has all of it.
+        people = [
+            {
+                "#": index,
+                "UTC": f"{entry.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+                "kind": entry.kind,
+                "who asked": entry.requester,
+                "query": entry.query[:8] if entry.query else None,
+                "rho": entry.nano_rho * 1e-9 if entry.nano_rho else None,
+                "reasons": ", ".join(entry.reasons),
+            }
+            for index, entry in entries
+        ]
+        print_rows("Entries", people)
 
 
 @app.command()
@@ -402,9 +414,3 @@ def _held_rows(log: LogReader) -> list[dict[str, object]]:
 
 def _evidence_rows(log: LogReader) -> list[dict[str, object]]:
     return [{"origin": one.origin, "fault": one.fault, "at": one.at, "note": one.held, "shown": one.shown} for one in log.evidence()]
-
-
-def _short(value: object) -> object:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else value

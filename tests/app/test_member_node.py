@@ -21,6 +21,7 @@ from oneteam.alliance.home import Home
 from oneteam.alliance.relay import Relay
 from oneteam.app.asking import QueryFile, complete, foresee, read_query
 from oneteam.app.desk import Desk, NodeDesk, at_desk, release_of
+from oneteam.app.embedded import in_one_process
 from oneteam.app.member_node import DOUBT, Sources, open_member
 from oneteam.app.results import summary, write_estimates
 from oneteam.cli.main import app
@@ -437,3 +438,27 @@ def test_no_secret_and_no_row_stands_in_a_log(allies: Allies, caplog: pytest.Log
             assert secret.hex() not in said
             assert encode(secret) not in said
             assert repr(secret)[2:-1] not in said
+
+
+def test_all_in_one_process_needs_no_hub(allies: Allies) -> None:
+    async def play() -> tuple[Release, float]:
+        async with in_one_process(list(allies.homes.values())) as nodes:
+            answer = await NodeDesk(nodes["agency"]).do("query", {"query": a_query(allies).model_dump(mode="json")})
+            return release_of(answer), nodes["skylark"].ledger.spent(agreement=allies.agreement_id) * 1e-9
+
+    release, spent = asyncio.run(play())
+    verify_release(release, allies.homes["agency"].lookup())
+    assert release.contributors == CARRIERS
+    assert spent == pytest.approx(0.1)
+
+
+def test_homes_of_two_alliances_do_not_mix(allies: Allies, tmp_path: Path, data: Path) -> None:
+    others = make_allies(tmp_path / "others", data)
+
+    async def play(homes: list[Home]) -> None:
+        async with in_one_process(homes):
+            pass
+
+    for homes in ([allies.homes["skylark"], others.homes["agency"]], [allies.homes["skylark"], allies.homes["skylark"]]):
+        with pytest.raises(UnknownValueError, match="one alliance"):
+            asyncio.run(play(homes))

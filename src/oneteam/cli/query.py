@@ -26,6 +26,10 @@ def run(
     attempts: Annotated[
         int, typer.Option(help="How often to try when members drop out; every further time costs again.", min=1, max=10)
     ] = 1,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option("--with", help="Home of another member on this machine; may be repeated. Then no hub and no running node is needed."),
+    ] = None,
     limit: Annotated[int, typer.Option(help="Rows to print.", min=0)] = 10,
     json: Json = False,
 ) -> None:
@@ -37,7 +41,8 @@ def run(
 
     from oneteam.alliance.home import Home
     from oneteam.app.asking import complete, read_query
-    from oneteam.app.desk import at_desk, release_of
+    from oneteam.app.desk import NodeDesk, at_desk, release_of
+    from oneteam.app.embedded import in_one_process
     from oneteam.cli.render import print_json, progress_bar
     from oneteam.core.canonical import canonical
     from oneteam.store.tables import write_atomically
@@ -46,8 +51,12 @@ def run(
     query, kept = complete(read_query(file), _book(opened))
 
     async def asked(progress: Any) -> dict[str, Any]:
+        words = {"query": query.model_dump(mode="json"), "attempts": attempts}
+        if beside:
+            async with in_one_process([opened, *map(Home.open, beside)]) as nodes:
+                return await NodeDesk(nodes[opened.id]).do("query", words, progress)
         async with at_desk(opened) as desk:
-            return await desk.do("query", {"query": query.model_dump(mode="json"), "attempts": attempts}, progress)
+            return await desk.do("query", words, progress)
 
     with progress_bar(show=not json) as progress:
         answer = asyncio.run(asked(progress))

@@ -62,7 +62,7 @@ for _part in installed_parts().values():
 
 EXTRAS = {
     "alliance": ("cryptography", "fastapi", "httpx", "joserfc", "opendp", "rfc8785", "starlette", "uvicorn", "uvloop"),
-    "epidemic": ("lightgbm", "pandas"),
+    "epidemic": ("lightgbm", "pandas", "threadpoolctl"),
     "plot": ("matplotlib",),
     "spark": ("pyspark",),
 }

@@ -103,6 +103,27 @@ def test_category_probabilities_add_up_and_follow_the_forecast():
     assert found.probabilities[1, 4] > 0.95
 
 
+@pytest.mark.parametrize(("horizon", "stable_up_to", "large_from"), [(0, 1.0, 2.0), (1, 1.0, 3.0), (2, 2.0, 4.0), (3, 2.5, 5.0)], ids=str)
+def test_limits_of_2023_24_count_from_the_week_before_the_reference_date(horizon, stable_up_to, large_from):
+    """The hub's text in force: horizons 0 to 3 are one to four weeks ahead of the week before the reference date."""
+    base, people = 1000.0, 1e7  # one per 100,000 is 100 counts
+    places = Locations(("01",), ("01",), np.array([people]))
+    for rate, want in (
+        (stable_up_to - 0.01, "stable"),
+        (stable_up_to, "increase"),
+        (large_from - 0.01, "increase"),
+        (large_from, "large_increase"),
+    ):
+        # Only the week before the reference date holds the base: any other week to compare with would give another category.
+        weeks = [7e5, base, *[9e5] * 4]
+        weeks[2 + horizon] = base + rate * 100
+        truth = parse_target_data(target_rows({"01": weeks}), "x").final()
+        task = forecasts([(FIRST + 2 * WEEK, horizon, "01")], [weeks[2 + horizon]], spread=0.1)
+        found = rate_change(task, np.array([weeks[2 + horizon]]), truth, places, LIMITS_2023_24)
+        assert CATEGORIES[found.outcome[0]] == want
+        assert CATEGORIES[int(found.probabilities[0].argmax())] == want
+
+
 def test_thresholds_by_quantile_and_by_rate():
     limit, words = thresholds("q0.5", TRUTH, np.datetime64("2024-02-01"), None)
     assert limit == {"01": 40.0, "02": 5.0}

@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from threadpoolctl import threadpool_limits
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -293,3 +294,15 @@ class TestCommand:
         found = self.run("forecast", *self.words(files, tmp_path / "out"), *words)
         assert found.exit_code == 0, found.output
         assert len(json.loads(found.stdout)["forecasts"]) == 10
+
+
+def test_the_same_seed_gives_the_same_numbers_whatever_the_threads(tmp_path):
+    files = write_country(tmp_path / "country")
+    day = read_inputs(files).target.reference_dates[-1]
+    told = settings(reference_dates=f"{day}:{day}", models=("linear", "boosted"))
+    for count in (1, 2):
+        with threadpool_limits(limits=count):
+            backtest(files, tmp_path / f"out_{count}", told)
+    for model in ("oneteam-linear", "oneteam-boosted"):
+        one, two = (forecast_path(tmp_path / f"out_{count}", model, day).read_bytes() for count in (1, 2))
+        assert one == two, model

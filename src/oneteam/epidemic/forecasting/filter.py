@@ -51,6 +51,9 @@ class FilterSettings:
         susceptible: share of people who can be infected at the start.
         ascertained: share of infections that is reported.
         waning_weeks: mean time until an immune person can be infected again.
+        taper_susceptible: times `taper`, how much a place's report may move the susceptibles of other places. They depend on a place's own
+            past only; what an ensemble finds between places is largely chance, and takes away spread that should stay.
+        few_counted: whether it is taken into account that the logarithm of a Poisson count is on average below that of its mean.
     """
 
     members: int = 200
@@ -64,8 +67,14 @@ class FilterSettings:
     susceptible: float = 0.95
     ascertained: float = 0.6
     waning_weeks: float = 40.0
+    taper_susceptible: float = 1.0
+    few_counted: bool = False
 
 
+PLAIN: Final = FilterSettings()
+"""As the flu member was frozen."""
+EMERGING: Final = FilterSettings(taper_susceptible=0.0, few_counted=True)
+"""Where there is no history: intervals of the state hold what they promise (`bench/epidemic_sbc.py`)."""
 GRID: Final = ((0.1, 0.1), (0.2, 0.1), (0.35, 0.15), (0.35, 0.25))
 """Pairs of `walk` and `report_cv` among which the past decides, by how well one week told the next."""
 
@@ -139,6 +148,8 @@ def run_filter(
         settings.ascertained,
         1.0 / settings.waning_weeks,
         half_life_weeks,
+        settings.taper_susceptible,
+        1.0 if settings.few_counted else 0.0,
     )
     return FilterState(state, history[0], history[1], history[2], float(log_score), settings)
 
@@ -150,11 +161,16 @@ def tuned_filter(
     coupling: Floats | None = None,
     members: int = 200,
     jumps: Flags | None = None,
+    half_life_weeks: float = np.inf,
+    settings: FilterSettings = PLAIN,
 ) -> FilterState:
-    """The filter with those settings of the `GRID` under which one week has told the next best so far."""
-    plain = FilterSettings(members=members)
+    """The filter with those settings of the `GRID` under which one week has told the next best so far, recent weeks counting more."""
+    plain = replace(settings, members=members)
     few = replace(plain, members=max(40, members // 3))
-    quick = [run_filter(counts, population, replace(few, walk=w, report_cv=cv), seed, coupling, jumps).log_score for w, cv in GRID]
+    quick = [
+        run_filter(counts, population, replace(few, walk=w, report_cv=cv), seed, coupling, jumps, half_life_weeks).log_score
+        for w, cv in GRID
+    ]
     walk, report_cv = GRID[int(np.argmax(quick))]
     return run_filter(counts, population, replace(plain, walk=walk, report_cv=report_cv), seed, coupling, jumps)
 
@@ -245,13 +261,15 @@ def _walk(state: Floats, key: np.uint64, week: int, walk: float, shared: float) 
 
 
 @compiled
-def _adjust(state: Floats, place: int, report: float, report_cv: float, taper: Floats) -> float:
+def _adjust(state: Floats, place: int, report: float, report_cv: float, taper: Floats, susceptible: float, few: float) -> float:
     """Assimilate one report, in place, all parts of the state being logarithms; the log density that the report had."""
     places, members = state.shape[1], state.shape[2]
     seen = np.log(np.exp(state[0, place]) + OFFSET)
     mean = seen.mean()
     variance = max(seen.var(), 1e-8)
     noise = report_cv**2 + 1.0 / (np.exp(mean) + 0.5)
+    # E[log(1 + n)] of a Poisson count n, to second order.
+    report += few * 0.5 * (np.exp(-mean) - np.exp(-2.0 * mean))
     total = variance + noise
     density = -0.5 * ((report - mean) ** 2 / total + np.log(2.0 * np.pi * total))
     shift = variance / total * (report - mean)
@@ -267,7 +285,8 @@ def _adjust(state: Floats, place: int, report: float, report_cv: float, taper: F
             for m in range(members):
                 together += state[part, i, m] * seen[m]
             # The deviations of what is seen sum to zero, so the mean of the state drops out of the covariance.
-            slope = min(max(factor * together / (members * variance), -5.0), 5.0)
+            part_factor = factor * susceptible if part == _SUSCEPTIBLE and i != place else factor
+            slope = min(max(part_factor * together / (members * variance), -5.0), 5.0)
             for m in range(members):
                 state[part, i, m] += slope * step[m]
     return float(density)
@@ -311,6 +330,8 @@ def _assimilate(
     ascertained: float,
     waning: float,
     half_life: float,
+    susceptible: float,
+    few: float,
 ) -> tuple[float, Floats]:
     weeks, places = reports.shape
     members = state.shape[2]
@@ -325,7 +346,7 @@ def _assimilate(
             state[0] += JUMP * normals(key, -(t + 1) * members, members)
         for i in range(places):
             if np.isfinite(reports[t, i]):
-                density = _adjust(state, i, reports[t, i], report_cv, tapers[i])
+                density = _adjust(state, i, reports[t, i], report_cv, tapers[i], susceptible, few)
                 if t >= min(8, weeks // 2):
                     weight = 0.5 ** ((weeks - 1 - t) / half_life)
                     score += weight * density

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from oneteam.core.errors import UnknownValueError
 from oneteam.epidemic.baseline.persistence import MODEL as BASELINE
 from oneteam.epidemic.baseline.persistence import persistence_forecasts
+from oneteam.epidemic.forecasting import combine
+from oneteam.epidemic.forecasting import filter as filtering
 from oneteam.epidemic.forecasting.boosted import BoostedModel, BoostingSettings, fit_boosted
 from oneteam.epidemic.forecasting.features import rows_to_forecast, rows_to_learn
 from oneteam.epidemic.forecasting.filter import RECENT_WEEKS, filter_paths, tuned_filter
@@ -37,6 +39,8 @@ PRIOR_SEASONAL: Final = {LINEAR: 1.0, BOOSTED: 1.5, SHAPE: 0.5, FILTER: 0.25, BA
 """Weights before anything was scored, where histories show seasons. Persistence is there to be compared with."""
 PRIOR_EMERGING: Final = {LINEAR: 1.0, BOOSTED: 0.0, SHAPE: 0.0, FILTER: 2.0, BASELINE: 0.0}
 """The same where there is no history: trees have too little to learn from, and the filter's depletion of susceptibles counts."""
+TUNING_HALF_LIFE_WEEKS: Final = 13.0
+"""Where there is no history, the filter is tuned to recent weeks: a new disease is counted better every month."""
 SPARE_STEPS: Final = 0
 """Weeks beyond the wanted horizons for which is learned, because data may come a week later than on the day of learning."""
 LEAST_WEEKS: Final = 8
@@ -77,6 +81,11 @@ class Known:
     def prior(self) -> dict[str, float]:
         """Weights of the members before anything was scored."""
         return dict(PRIOR_SEASONAL if self.seasonal else PRIOR_EMERGING)
+
+    @property
+    def combining(self) -> combine.Combining:
+        """Scale and memory of the combination."""
+        return combine.SEASONAL if self.seasonal else combine.EMERGING
 
     def panels(self) -> list[Scaled]:
         """The target, then the histories as they were known."""
@@ -178,14 +187,21 @@ def _by_filter(values: Floats, whole: Snapshot, known: Known, horizons: Sequence
         return
     size = panel.population[apart]
     jumps = None if panel.regime is None else (np.diff(panel.regime, prepend=panel.regime[0]) > 0)[-RECENT_WEEKS:]
-    found = tuned_filter(counts, size, seed, coupling, jumps=jumps)
+    if known.seasonal:
+        found = tuned_filter(counts, size, seed, coupling, jumps=jumps)
+    else:
+        memory, settings = TUNING_HALF_LIFE_WEEKS, filtering.EMERGING
+        found = tuned_filter(counts, size, seed, coupling, jumps=jumps, half_life_weeks=memory, settings=settings)
     paths = filter_paths(found, size, max(horizons) + whole.lag_weeks, seed, coupling)
+    # A place that never reports drifts away from the others in the filter: shown not to recover withheld places, so it says nothing there.
+    heard = np.isfinite(counts).any(axis=0)
     for at, horizon in enumerate(horizons):
         step = horizon + whole.lag_weeks
         if step >= 1:
-            values[apart, at] = np.quantile(paths[step - 1], LEVELS, axis=1).T
+            told = paths[step - 1][heard]
+            values[apart[heard], at] = np.quantile(told, LEVELS, axis=1).T
             if panel.aggregate is not None:
-                values[panel.aggregate, at] = np.quantile(paths[step - 1].sum(axis=0), LEVELS)
+                values[panel.aggregate, at] = np.quantile(told.sum(axis=0), LEVELS)
 
 
 def _draw_aggregate(values: Floats, aggregate: int | None) -> None:

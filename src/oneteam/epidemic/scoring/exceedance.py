@@ -85,7 +85,7 @@ def thresholds(rule: str, truth: Snapshot, first_reference: np.datetime64, place
         with np.errstate(all="ignore"):
             known = {c: truth.values[past, i][np.isfinite(truth.values[past, i])] for i, c in enumerate(truth.locations)}
         return {c: max(LOWEST_THRESHOLD, float(np.quantile(v, level))) for c, v in known.items() if len(v)}, words
-    if level <= 0:
+    if not 0 < level < np.inf:
         raise UnknownValueError(f"--threshold {rule}: must be a quantile such as q0.75, or counts per 100,000 inhabitants such as 5")
     if places is None:
         raise UnknownValueError(f"--threshold {rule}: a rate needs --locations with the population of each place")

@@ -3,6 +3,10 @@
 The definitions of FluSight: changes against the week that ends one week before the reference date; a change is *stable* when its rate is
 below a limit or its count below 10; *large* from a second limit on. Source: CDC, FluSight-forecast-hub, model-output/README.md, "Rate-trend
 forecast specifications", as in force for the seasons 2023-24 and from 2024-25 on.
+
+Limits belong to weeks ahead of the week before: one week ahead is the reference date's own week, horizon 0. A draft of the text of 2023-24
+labelled one to five weeks ahead as horizons -1, 0, 1 and 2 or 3, because its changes were against the week two weeks before the reference
+date; when the change became one against the week before, the same limits were relabelled as horizons 0, 1, 2 and 3.
 """
 
 from __future__ import annotations
@@ -31,7 +35,9 @@ STABLE_COUNT: Final = 10.0
 PER: Final = 100_000.0
 Limits = Mapping[int, tuple[float, float]]
 """By horizon: rates per 100,000 from which a change is no longer stable, and from which it is large."""
-LIMITS_2023_24: Final[Limits] = MappingProxyType({0: (1.0, 2.0), 1: (1.0, 3.0), 2: (2.0, 4.0), 3: (2.5, 5.0)})
+WEEKS_AHEAD_2023_24: Final[Limits] = MappingProxyType({1: (1.0, 2.0), 2: (1.0, 3.0), 3: (2.0, 4.0), 4: (2.5, 5.0), 5: (2.5, 5.0)})
+"""As in the text, by weeks after the week that is compared with."""
+LIMITS_2023_24: Final[Limits] = MappingProxyType({horizon: WEEKS_AHEAD_2023_24[horizon + 1] for horizon in range(4)})
 LIMITS_2024_25: Final[Limits] = MappingProxyType({0: (0.3, 1.7), 1: (0.5, 3.0), 2: (0.7, 4.0), 3: (1.0, 5.0)})
 LIMITS: Final = MappingProxyType({"2023-24": LIMITS_2023_24, "2024-25": LIMITS_2024_25})
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oneteam.core.errors import MissingTaskError, NothingFoundError
-from oneteam.epidemic.hub.forecasts import QuantileForecasts, Task, describe
+from oneteam.epidemic.hub.forecasts import QuantileForecasts, Task, descending, describe
 from oneteam.epidemic.hub.levels import LEVELS
 from oneteam.epidemic.hub.target_data import Snapshot
 from oneteam.stats.random import key_of, uniforms
@@ -155,6 +155,11 @@ def align(
         extra = int(np.isfinite(forecasts.values).all(axis=1).sum()) - len(rows[model])
         if baseline and extra > reference.count - tasks.count:
             notes.append(f"{model}: {extra:,} forecasts are not among the scored tasks of {baseline[0]}")
+        crossed = int(descending(forecasts.values[at[rows[model]]]).sum())
+        if crossed:
+            notes.append(
+                f"{model}: {crossed:,} of {len(rows[model]):,} tasks have quantiles that descend: their coverage and PIT mean little"
+            )
         scored[model] = score_tasks(model, forecasts.take(at[rows[model]]), observed[rows[model]], u[rows[model]])
     return Alignment(scored, base, rows, reference.count - tasks.count, tuple(notes))
 

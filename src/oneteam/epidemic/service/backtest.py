@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
 
 from oneteam.core.errors import OneteamError, UnknownValueError
 from oneteam.core.progress import Progress, silent
@@ -205,13 +205,17 @@ _loaded: dict[InputFiles, Inputs] = {}
 
 
 def _start(files: InputFiles, lag_weeks: int, breaks: tuple[str, ...]) -> None:
-    """In a worker: one thread, and the data read once."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = "1"
+    """In a worker: the data are read once."""
     _loaded[files] = read_inputs(files, lag_weeks, breaks)
 
 
 def _work(task: _Task, files: InputFiles, out: Path, settings: BacktestSettings) -> tuple[int, list[Failure]]:
+    # Sums of floats depend on how many threads share them: one thread, so that a seed means the same numbers everywhere.
+    with threadpool_limits(limits=1):
+        return _in_one_thread(task, files, out, settings)
+
+
+def _in_one_thread(task: _Task, files: InputFiles, out: Path, settings: BacktestSettings) -> tuple[int, list[Failure]]:
     inputs = _loaded[files]
     made, failed = 0, []
     try:
@@ -272,7 +276,8 @@ def read_member(out: Path, member: str, day: date) -> QuantileForecasts | None:
 def _combine_all(
     inputs: Inputs, out: Path, members: Sequence[str], report: BacktestReport, settings: BacktestSettings, progress: Progress
 ) -> None:
-    every = inputs.known(report.dates[-1]).prior
+    newest = inputs.known(report.dates[-1])
+    every = newest.prior
     prior = {name: every[name] for name in members}
     if not any(prior.values()):
         prior = dict.fromkeys(members, 1.0)
@@ -286,7 +291,7 @@ def _combine_all(
         snapshot = inputs.snapshot(day)
         earlier = list(seen.items())[-PAST_DATES:]
         past: list[Past] = [p for d, fs in earlier if (p := past_forecasts(d, fs, snapshot)) is not None]
-        combination: Combination = learn_combination(prior, past)
+        combination: Combination = learn_combination(prior, past, newest.combining)
         combined = combined_forecasts(combination, here)
         note = {"label": snapshot.label, "past_dates": str(combination.past_dates), "seed": str(settings.seed)}
         note["weights"] = json.dumps({name: round(weight, 6) for name, weight in combination.weights.items()})

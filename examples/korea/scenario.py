@@ -8,13 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from datetime import date, timedelta
 from pathlib import Path
-
-from oneteam.epidemic.models.bands import EVERYBODY
-from oneteam.epidemic.models.compiled_model import compile_model
-from oneteam.epidemic.models.presets import preset
 
 REPORTED = 0.5
 CAPITAL_AREA = ["11", "23", "31"]
@@ -31,8 +26,9 @@ geometry = "{data}/municipalities_2018_topo.json"
 
 [model]
 preset = "covid19"
-# Rt {rt:.3f}, less what the preset's variants and season multiply it by on these days.
-reproduction_number = {number:.4f}
+# The estimated Rt holds the variants and the season of these days already.
+reproduction_number = {rt:.4f}
+reproduction_number_is = "on_first_day"
 
 [run]
 first_day = {first}
@@ -63,18 +59,6 @@ Movement by week ends in 2021: later forecasts see its last known value. | ì£¼ê°
 """
 
 
-def factor_on(first: date) -> float:
-    """By how much the preset's variants and season multiply transmission in the first week.
-
-    The estimated Rt holds them already, and the engine would multiply it again.
-    """
-    model = preset("covid19")
-    wave = model.seasonality
-    of_year = first.timetuple().tm_yday
-    season = 1 + wave.amplitude * math.cos(2 * math.pi * (of_year - wave.peak_day_of_year) / 365.25)
-    return season * float(compile_model(model, EVERYBODY, first, 7).transmissibility.mean())
-
-
 def main() -> None:
     """Read the situation, write ``scenario.toml``, ``variant-*.toml`` and ``notes.txt``."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -94,7 +78,7 @@ def main() -> None:
     for old in args.out.glob("variant-*.toml"):
         old.unlink()
     for name, rt in (("scenario", whole["rt"]), *((f"variant-Rt-{whole[k]:.2f}", whole[k]) for k in ("rt_low", "rt_high"))):
-        world = WORLD.format(data=args.data.resolve(), number=rt / factor_on(first), rt=rt, first=first, members=args.members)
+        world = WORLD.format(data=args.data.resolve(), rt=rt, first=first, members=args.members)
         (args.out / f"{name}.toml").write_text(world + infected + measure, encoding="utf-8")
     (args.out / "notes.txt").write_text(NOTES.format(share=REPORTED), encoding="utf-8")
 

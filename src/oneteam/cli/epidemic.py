@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from oneteam.epidemic.engine.measures import Period
     from oneteam.epidemic.engine.scenario import Scenario
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, summa
 Threads = Annotated[int, typer.Option(help="Blocks of 32 simulations at the same time; changes no number.", min=1, max=64)]
 Plots = Annotated[bool, typer.Option("--plots/--no-plots", help="Draw fan charts, and a map where shapes are given.")]
 DAY = ["%Y-%m-%d"]
+Meaning = Literal["basic", "on_first_day"]
 
 
 @app.command()
@@ -35,13 +37,31 @@ def simulate(
         Path | None, typer.Option(help="Folder with contacts_<setting>_<n>ages.csv: home, school, work, community.")
     ] = None,
     ages: Annotated[Path | None, typer.Option(help="CSV group_name,value: people by single year of age.")] = None,
-    od: Annotated[Path | None, typer.Option(help="CSV of trips per day: origin,destination,trips_per_day, or a square table.")] = None,
+    od: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="CSV of trips per day: origin,destination,trips_per_day, or a square table. Over time: with a column date or week_start, "
+            "or several files with a date in each one's name."
+        ),
+    ] = None,
+    mobility: Annotated[
+        Path | None, typer.Option(help="CSV of movement by week: week_start,location,trips; scales the trips of each day.")
+    ] = None,
+    mobility_reference: Annotated[
+        str | None, typer.Option(help="Days FROM:TO whose mean movement the trips stand for; else each place's median.", metavar="FROM:TO")
+    ] = None,
+    mobility_known_on: Annotated[
+        datetime | None, typer.Option(formats=DAY, help="Use only movement published by this day: 14 days after a week's end.")
+    ] = None,
     crosswalk: Annotated[Path | None, typer.Option(help="CSV from the trips' codes (od_code) to zones' codes.")] = None,
     geometry: Annotated[Path | None, typer.Option(help="GeoJSON or TopoJSON with the zones' shapes, for a map.")] = None,
     infected: Annotated[int, typer.Option(help="People infected at the start, by population.", min=0)] = 10,
     infected_zone: Annotated[list[str] | None, typer.Option(help="Only in these zones; a region's code stands for its zones.")] = None,
     imports_per_day: Annotated[float, typer.Option(help="Infections brought in every day.", min=0)] = 0.0,
     reproduction_number: Annotated[float | None, typer.Option(help="Instead of the model's.", min=0.01)] = None,
+    reproduction_number_is: Annotated[
+        Meaning, typer.Option(help="Whether season and variants multiply it, or it holds with both as they are on the first day.")
+    ] = "basic",
     start: Annotated[datetime, typer.Option(formats=DAY, help="First day.")] = datetime(2020, 1, 20),  # noqa: DTZ001 - a day, no moment
     days: Annotated[int, typer.Option(help="How many days.", min=1)] = 180,
     members: Annotated[int, typer.Option(help="How many simulations.", min=1)] = 100,
@@ -74,9 +94,23 @@ def simulate(
     scenario = Scenario(
         name=f"R0 {reproduction_number:g}" if reproduction_number else "simulation",
         world=WorldFiles(
-            zones=str(zones), contacts=text(contacts), ages=text(ages), od=text(od), crosswalk=text(crosswalk), geometry=text(geometry)
+            zones=str(zones),
+            contacts=text(contacts),
+            ages=text(ages),
+            od=str(od[0]) if od and len(od) == 1 else None,
+            od_files=tuple(str(path) for path in od) if od and len(od) > 1 else (),
+            mobility=text(mobility),
+            mobility_reference=_period(mobility_reference),
+            mobility_known_on=mobility_known_on.date() if mobility_known_on else None,
+            crosswalk=text(crosswalk),
+            geometry=text(geometry),
         ),
-        model=ModelChoice(preset=preset, file=text(model), reproduction_number=reproduction_number),
+        model=ModelChoice(
+            preset=preset,
+            file=text(model),
+            reproduction_number=reproduction_number,
+            reproduction_number_is=reproduction_number_is,
+        ),
         run=Run(first_day=start.date(), days=days, members=members, seed=seed, sampler="exact" if exact else "fast"),
         infected=(Infected(people=infected, zones=tuple(infected_zone or ())),),
         imports=(Imports(per_day=imports_per_day),) if imports_per_day else (),
@@ -89,6 +123,27 @@ def simulate(
         print_json(asdict(found))
         return
     _print_simulated(scenario, found)
+
+
+def _period(text: str | None) -> Period | None:
+    """A period from FROM:TO.
+
+    Raises:
+        WrongTypeError: it is not two dates, the first not after the second.
+    """
+    from oneteam.core.errors import WrongTypeError
+    from oneteam.epidemic.engine.measures import Period
+
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    try:
+        period = Period.model_validate({"from": date.fromisoformat(first), "to": date.fromisoformat(last)})
+    except ValueError:
+        raise WrongTypeError(f"--mobility-reference is {text!r}, must be two days like 2020-01-06:2020-02-16") from None
+    if period.last < period.first:
+        raise WrongTypeError(f"--mobility-reference {text} ends before it begins")
+    return period
 
 
 def _print_simulated(scenario: Scenario, found: object) -> None:

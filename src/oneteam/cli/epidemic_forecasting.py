@@ -21,13 +21,17 @@ Models = Annotated[
 ]
 Horizons = Annotated[str, typer.Option(help="Weeks from the reference date, such as 0-3, 1-4 or -1-3.")]
 Target = Annotated[str | None, typer.Option(help="Which target, where the file holds several.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
-Processes = Annotated[int, typer.Option(help="How many processes work at once.")]
-Samples = Annotated[int, typer.Option(help="Sample trajectories of the combination to write for each date, into OUT/samples.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same numbers.")]
+Processes = Annotated[int, typer.Option(min=1, max=64, help="How many processes work at once.")]
+Samples = Annotated[
+    int, typer.Option(min=0, max=10_000, help="Sample trajectories of the combination to write for each date, into OUT/samples.")
+]
 Lag = Annotated[
     int | None,
     typer.Option(
-        help="Data without vintages: weeks from the newest known week to the reference date. Without: 0 for horizons from 1 on, else 1."
+        min=0,
+        max=12,
+        help="Data without vintages: weeks from the newest known week to the reference date. Without: 0 for horizons from 1 on, else 1.",
     ),
 ]
 Breaks = Annotated[
@@ -58,7 +62,7 @@ def backtest(
     breaks: Breaks = None,
     seed: Seed = 1,
     processes: Processes = 2,
-    learn_every: Annotated[int, typer.Option(help="Weeks after which members are learned anew.")] = 4,
+    learn_every: Annotated[int, typer.Option(min=1, max=520, help="Weeks after which members are learned anew.")] = 4,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -103,7 +107,7 @@ def forecast(
     horizons: Horizons = "0-3",
     models: Models = None,
     target: Target = None,
-    track: Annotated[int, typer.Option(help="Earlier dates that are forecast too, to learn weights and spread from.")] = 12,
+    track: Annotated[int, typer.Option(min=0, help="Earlier dates that are forecast too, to learn weights and spread from.")] = 12,
     lag_weeks: Lag = None,
     samples: Samples = 0,
     breaks: Breaks = None,

@@ -67,12 +67,12 @@ class PlanArrays(NamedTuple):
     contacts_out: Floats  # (R * A * A,)
     regime: Ints  # (T, Z)
     transmission: Floats  # (T, Z): infections per contact with a fully infectious person
-    isolation: Floats  # (T, Z): share of those who can be isolated that are
-    importation: Floats  # (T, Z): per resident and day
-    importation_age: Floats  # (A,)
+    isolation: Floats  # (T, Z, A): share of those who can be isolated that are
+    importation: Floats  # (T, Z, A): per resident and day
     vaccination: Floats  # (V, Z, A): hazard, 1/day
     vaccination_regime: Ints  # (T,)
-    travel: Floats  # (A,): share of the commuting that applies to an age
+    travel: Floats  # (M, Z, A): share of the commuting that applies to residents of an age
+    travel_differs: Bytes  # (M,): 1 where it is not the same in all zones
     mobility: Ints  # (T,)
     away: Floats  # (M, Z): share that spends the day elsewhere
     per_present: Floats  # (M, Z, A): 1 / people present by day
@@ -90,6 +90,7 @@ class Scratch(NamedTuple):
 
     state: Ints  # (Z * C * A * L,)
     infectious: Floats  # (Z * A * L,): effective infectious residents
+    travelling: Floats  # (Z * A * L,): the same times their travel, where that differs by zone
     pressure: Floats  # (Z * A * L,): hazard met by day in a zone
     mixed: Floats  # (A * L,)
     hazard: Floats  # (A * L,)

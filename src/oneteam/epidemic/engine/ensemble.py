@@ -172,6 +172,7 @@ def _scratch(a: ModelArrays, zones: int, ages: int) -> Scratch:
     return Scratch(
         state=np.empty(zones * compartments * ages * lanes, np.int32),
         infectious=np.zeros(zones * ages * lanes, np.float32),
+        travelling=np.zeros(zones * ages * lanes, np.float32),
         pressure=np.zeros(zones * ages * lanes, np.float32),
         mixed=np.zeros(ages * lanes, np.float32),
         hazard=np.zeros(ages * lanes, np.float32),

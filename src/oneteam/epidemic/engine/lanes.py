@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from oneteam.stats.compiled import compile_with
 from oneteam.stats.random import derive, mix, stream_key
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -62,17 +62,17 @@ def lane_loop(function: F) -> F:
 
     Such a function only borrows its arrays and cannot make new ones: counting references takes longer than a row of draws.
     """
-    return cast("F", njit(cache=True, nogil=True, error_model="numpy", fastmath=True, _nrt=False)(function))
+    return compile_with(function, fastmath=True, _nrt=False)
 
 
 def within_lane(function: F) -> F:
     """Compile a function of one lane into the loop that calls it."""
-    return cast("F", njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")(function))
+    return compile_with(function, fastmath=True, inline="always")
 
 
 def row_loop(function: F) -> F:
     """`lane_loop` for a function of a few instructions, which is put in the place of its call."""
-    return cast("F", njit(cache=True, nogil=True, error_model="numpy", fastmath=True, _nrt=False, forceinline=True)(function))
+    return compile_with(function, fastmath=True, _nrt=False, forceinline=True)
 
 
 @lane_loop

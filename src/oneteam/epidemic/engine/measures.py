@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from oneteam.core.errors import UnknownValueError
-from oneteam.epidemic.engine.plan import Course, World
+from oneteam.epidemic.engine.plan import Course, TripCut, World
 from oneteam.epidemic.models.document import Document, NotNegative, Share
 
 Mask = npt.NDArray[np.bool_]
@@ -90,21 +90,21 @@ class Masks(Measure):
 
 
 class MobilityCut(Measure):
-    """Fewer trips out of and into the zones."""
+    """Fewer trips out of and into the zones; with ``ages``, of the zones' residents of these ages, wherever they go."""
 
     kind: Literal["mobility"]
     reduction: Share
 
 
 class Isolation(Measure):
-    """Tests and isolation: a share of those who can be found stays away from others. Cannot be limited to ages."""
+    """Tests and isolation: a share of those who can be found stays away from others; with ``ages``, of infectious people of these ages."""
 
     kind: Literal["isolation"]
     share: Share
 
 
 class Border(Measure):
-    """Fewer infections brought in. Cannot be limited to ages."""
+    """Fewer infections brought in, by residents of the zones and ages."""
 
     kind: Literal["border"]
     reduction: Share
@@ -161,15 +161,17 @@ def apply_measures(course: Course, world: World, measures: Sequence[AnyMeasure])
         isolation=course.isolation.copy(),
         importation=course.importation.copy(),
         vaccination=course.vaccination.copy(),
+        travel=course.travel.copy(),
     )
     for number, measure in enumerate(measures):
         where = f"measures[{number}] ({measure.kind})"
         days = _days(changed, measure.first, measure.last, where)
-        _apply(changed, world, measure, days, zones_of(world, measure.zones, where), _ages(world, measure.ages, where), where)
+        changed = _apply(changed, world, measure, days, zones_of(world, measure.zones, where), _ages(world, measure.ages, where), where)
     return changed
 
 
-def _apply(course: Course, world: World, measure: AnyMeasure, days: slice, zones: Mask, ages: Mask, where: str) -> None:  # noqa: C901 - one case for each kind of measure
+def _apply(course: Course, world: World, measure: AnyMeasure, days: slice, zones: Mask, ages: Mask, where: str) -> Course:  # noqa: C901 - one case for each kind of measure
+    """The course under one measure; its arrays are changed in place."""
     who = np.outer(zones, ages)
     match measure:
         case ContactCut():
@@ -180,29 +182,36 @@ def _apply(course: Course, world: World, measure: AnyMeasure, days: slice, zones
             _cut(course, "home", days, pupils, 1 + measure.home_increase * measure.share, where)
         case WorkFromHome():
             _cut(course, "work", days, who, 1 - measure.share, where)
-            course.origin[days, zones] *= 1 - measure.share
+            course.travel[days] *= _where(who, 1 - measure.share)
         case Masks():
             for setting in course.settings:
                 if setting != "home":
                     _cut(course, setting, days, who, float(np.sqrt(1 - measure.coverage * measure.effectiveness)), where)
+        case MobilityCut(ages=None):
+            return replace(course, cuts=(*course.cuts, TripCut(days, zones, 1 - measure.reduction)))
         case MobilityCut():
-            course.origin[days, zones] *= 1 - measure.reduction
-            course.destination[days, zones] *= 1 - measure.reduction
+            course.travel[days] *= _where(who, 1 - measure.reduction)
         case Isolation():
-            course.isolation[days, zones] = 1 - (1 - course.isolation[days, zones]) * (1 - measure.share)
+            course.isolation[days] = 1 - (1 - course.isolation[days]) * _where(who, 1 - measure.share)
         case Border():
-            course.importation[days, zones] *= 1 - measure.reduction
+            course.importation[days] *= _where(who, 1 - measure.reduction)
         case Vaccinate():
             eligible = float(world.population[who].sum())
             if eligible <= 0:
                 raise UnknownValueError(f"{where}: nobody lives in these zones at these ages")
             course.vaccination[days] += np.where(who, -np.log1p(-min(measure.doses_per_day / eligible, 0.999)), 0.0).astype(np.float32)
+    return course
+
+
+def _where(who: Mask, factor: float) -> Floats:
+    """A factor for some, 1 for the others."""
+    return np.where(who, factor, 1.0).astype(np.float32)
 
 
 def _cut(course: Course, setting: str, days: slice, who: Mask, factor: float, where: str) -> None:
     if setting not in course.settings:
         raise UnknownValueError(f"{where}: no contacts in setting {setting!r}; there are: {', '.join(course.settings)}")
-    course.settings[setting][days] *= np.where(who, factor, 1.0).astype(np.float32)
+    course.settings[setting][days] *= _where(who, factor)
 
 
 def _days(course: Course, first: date, last: date | None, where: str) -> slice:
@@ -240,6 +249,11 @@ def _ages(world: World, ages: tuple[int, int] | None, where: str) -> Mask:
     lows = np.array(world.ages.from_age)
     if ages is None:
         return np.ones(len(lows), np.bool_)
+    if len(lows) == 1:
+        raise UnknownValueError(
+            f"{where}: is limited to ages {ages[0]} to {ages[1]}, but everybody is of one age group here",
+            hint="Give contact matrices by age (contacts = ...), or leave ages out.",
+        )
     highs = np.append(lows[1:] - 1, 200)
     found = (lows <= ages[1]) & (highs >= ages[0])
     if not found.any() or ages[0] > ages[1]:

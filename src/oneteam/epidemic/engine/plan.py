@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from oneteam.core.errors import UnknownValueError
 from oneteam.epidemic.engine.arrays import PlanArrays
@@ -44,18 +47,47 @@ class Commuting:
     Args:
         start: where each zone's edges begin, (Z + 1,).
         zone: the other zone, (N,).
-        share: of all residents, by mobility regime, (M, N).
-        regime: which regime holds on each day; None when there is one.
+        share: of all residents, (N,); where it changes over time, in the mean.
+        periods: where it changes over time: each holds from its first day until the next one's, the first also before. Ascending.
     """
 
     start: npt.NDArray[np.int32]
     zone: npt.NDArray[np.int32]
     share: npt.NDArray[np.float64]
+    periods: tuple[CommutingPeriod, ...] = ()
 
     @property
     def origin(self) -> npt.NDArray[np.int32]:
         """Zone of residence of each edge, (N,)."""
         return np.repeat(np.arange(len(self.start) - 1, dtype=np.int32), np.diff(self.start))
+
+
+@dataclass(frozen=True)
+class CommutingPeriod:
+    """Commuting from a day on.
+
+    Args:
+        first: its first day.
+        share: of all residents, by edge, (N,).
+    """
+
+    first: date
+    share: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TripCut:
+    """Fewer trips that begin or end in some zones; a trip between two of them is cut once.
+
+    Args:
+        days: when.
+        zones: which, (Z,).
+        factor: on those trips.
+    """
+
+    days: slice
+    zones: npt.NDArray[np.bool_]
+    factor: float
 
 
 @dataclass(frozen=True)
@@ -68,9 +100,11 @@ class Course:
         transmission: factor on transmission, (T, Z).
         origin: factor on leaving a zone, (T, Z).
         destination: factor on entering a zone, (T, Z).
-        isolation: share of isolatable people that are isolated, (T, Z).
-        importation: infections brought in, per resident and day, (T, Z).
+        isolation: share of isolatable people that are isolated, (T, Z, A).
+        importation: infections brought in, per resident and day, (T, Z, A).
         vaccination: hazard to be vaccinated, 1/day, (T, Z, A).
+        travel: factor on the commuting of residents, (T, Z, A).
+        cuts: of trips.
     """
 
     first_day: date
@@ -81,6 +115,8 @@ class Course:
     isolation: npt.NDArray[np.float32]
     importation: npt.NDArray[np.float32]
     vaccination: npt.NDArray[np.float32]
+    travel: npt.NDArray[np.float32]
+    cuts: tuple[TripCut, ...] = ()
 
     @property
     def days(self) -> int:
@@ -95,28 +131,43 @@ class Course:
 def ordinary_course(world: World, first_day: date, days: int) -> Course:
     """A course in which nothing changes and nobody comes from abroad."""
     zones, ages = world.population.shape
-    flat = (days, zones)
-
-    def ones() -> npt.NDArray[np.float32]:
-        return np.ones(flat, np.float32)
-
-    def zeros() -> npt.NDArray[np.float32]:
-        return np.zeros(flat, np.float32)
-
+    by_zone, by_age = (days, zones), (days, zones, ages)
     return Course(
         first_day,
-        {name: np.ones((days, zones, ages), np.float32) for name in world.contacts},
-        ones(),
-        ones(),
-        ones(),
-        zeros(),
-        zeros(),
-        np.zeros((days, zones, ages), np.float32),
+        settings={name: np.ones(by_age, np.float32) for name in world.contacts},
+        transmission=np.ones(by_zone, np.float32),
+        origin=np.ones(by_zone, np.float32),
+        destination=np.ones(by_zone, np.float32),
+        isolation=np.zeros(by_age, np.float32),
+        importation=np.zeros(by_age, np.float32),
+        vaccination=np.zeros(by_age, np.float32),
+        travel=np.ones(by_age, np.float32),
     )
 
 
-def next_generation(world: World, model: CompiledModel) -> npt.NDArray[np.float64]:
+def holding_on(starts: Sequence[date], first_day: date, days: int) -> npt.NDArray[np.int32]:
+    """Which of some periods holds on each day: the newest that has begun, before all of them the first; (T,).
+
+    Args:
+        starts: their first days, ascending.
+        first_day: of the simulation.
+        days: of the simulation.
+
+    >>> holding_on([date(2020, 3, 2), date(2020, 3, 4)], date(2020, 3, 1), 5).tolist()
+    [0, 0, 0, 1, 1]
+    """
+    begins = np.array([start.toordinal() for start in starts])
+    found = np.searchsorted(begins, first_day.toordinal() + np.arange(days), side="right") - 1
+    return np.maximum(found, 0).astype(np.int32)
+
+
+def next_generation(world: World, model: CompiledModel, epoch: int = 0) -> npt.NDArray[np.float64]:
     """New infections by age (rows) that one infected person of an age (columns) causes per unit of transmission, everybody susceptible.
+
+    Args:
+        world: the world.
+        model: the model.
+        epoch: which of its sets of numbers; 0 is the model before any variant.
 
     Source: O. Diekmann, J. A. P. Heesterbeek and M. G. Roberts, "The construction of next-generation matrices for compartmental epidemic
     models", J. R. Soc. Interface 7, 2010.
@@ -125,18 +176,34 @@ def next_generation(world: World, model: CompiledModel) -> npt.NDArray[np.float6
     meeting = sum(world.contacts.values())
     start = [c.name for c in model.document.compartments].index(model.document.start)
     group = int(np.flatnonzero(model.arrays.group_source == start)[0])
-    susceptibility = model.arrays.susceptibility[0, group].astype(np.float64)
+    susceptibility = model.arrays.susceptibility[epoch, group].astype(np.float64)
     share = np.divide(people[:, None], people[None, :], out=np.zeros((len(people), len(people))), where=people[None, :] > 0)
-    return np.asarray(susceptibility[:, None] * meeting * share * model.infectious_days()[None, :])
+    return np.asarray(susceptibility[:, None] * meeting * share * model.infectious_days(epoch)[None, :])
 
 
-def transmission_of(world: World, model: CompiledModel, reproduction_number: float) -> float:
-    """Infections per contact that give a basic reproduction number.
+def season_factor(model: CompiledModel, day: date) -> float:
+    """By how much the season multiplies transmission on a day."""
+    wave = model.document.seasonality
+    return 1 + wave.amplitude * math.cos(2 * math.pi * (day.timetuple().tm_yday - wave.peak_day_of_year) / 365.25)
+
+
+def transmission_of(world: World, model: CompiledModel, reproduction_number: float, *, first_day: date | None = None) -> float:
+    """Infections per contact, before season and variants, that give a reproduction number in a susceptible population.
+
+    Args:
+        world: the world.
+        model: the model.
+        reproduction_number: that of the model as it is written; with ``first_day`` that of this day.
+        first_day: of the simulation: the number holds with the season and the variants (how transmissible, how long people stay
+            infectious, whom they infect) as they are then.
 
     Raises:
         UnknownValueError: nobody meets anybody.
     """
-    radius = float(np.abs(np.linalg.eigvals(next_generation(world, model))).max())
+    epoch = 0 if first_day is None else int(model.epoch[0])
+    radius = float(np.abs(np.linalg.eigvals(next_generation(world, model, epoch))).max())
+    if first_day is not None:
+        radius *= season_factor(model, first_day) * float(model.transmissibility[0])
     if radius <= 0:
         raise UnknownValueError("the contact matrices and the population give no contacts at all: no reproduction number can be reached")
     return reproduction_number / radius
@@ -157,22 +224,11 @@ def prepare(
     zones, ages = world.population.shape
     people = world.population.astype(np.float64)
     regimes, regime = _contact_regimes(world, course)
-    moving, mobility = np.unique(np.concatenate([course.origin, course.destination], axis=1), axis=0, return_inverse=True)
-    origin = world.commuting.origin
-    share = world.commuting.share[None] * moving[:, :zones][:, origin] * moving[:, zones:][:, world.commuting.zone]
-    away = np.zeros((len(moving), zones))
-    present = np.empty((len(moving), zones, ages))
+    moving = _mobility_regimes(world, course)
     order = np.argsort(world.commuting.zone, kind="stable")
-    for m in range(len(moving)):
-        away[m] = np.bincount(origin, share[m], zones)
-        for a in range(ages):
-            visitors = np.bincount(world.commuting.zone, share[m] * people[origin, a], zones)
-            present[m, :, a] = people[:, a] * (1 - world.travel[a] * away[m]) + world.travel[a] * visitors
     doses, vaccination_regime = np.unique(course.vaccination.reshape(course.days, -1), axis=0, return_inverse=True)
     into = np.bincount(world.commuting.zone, minlength=zones)
-    seasonality = model.document.seasonality
-    of_year = np.array([course.day(t).timetuple().tm_yday for t in range(course.days)])
-    season = 1 + seasonality.amplitude * np.cos(2 * np.pi * (of_year - seasonality.peak_day_of_year) / 365.25)
+    season = np.array([season_factor(model, course.day(t)) for t in range(course.days)])
     daily = transmission * season * model.transmissibility
     everybody = people.sum(axis=1, keepdims=True)
     return PlanArrays(
@@ -183,22 +239,75 @@ def prepare(
         regime=regime,
         transmission=(course.transmission * daily[:, None]).astype(np.float32),
         isolation=course.isolation,
-        importation=np.where(everybody[:, 0] > 0, course.importation, 0.0).astype(np.float32),
-        importation_age=np.ones(ages, np.float32),
+        importation=np.where(everybody > 0, course.importation, 0.0).astype(np.float32),
         vaccination=doses.reshape(-1, zones, ages).astype(np.float32),
         vaccination_regime=vaccination_regime.reshape(-1).astype(np.int32),
-        travel=world.travel.astype(np.float32),
-        mobility=mobility.reshape(-1).astype(np.int32),
-        away=away.astype(np.float32),
-        per_present=_one_over(present),
+        travel=moving.travel,
+        travel_differs=moving.travel_differs,
+        mobility=moving.of_day,
+        away=moving.away,
+        per_present=moving.per_present,
         out_start=world.commuting.start.astype(np.int32),
         out_zone=world.commuting.zone.astype(np.int32),
-        out_share=np.ascontiguousarray(share, np.float32),
+        out_share=moving.share,
         in_start=np.concatenate([[0], np.cumsum(into)]).astype(np.int32),
-        in_zone=origin[order],
-        in_share=np.ascontiguousarray(share[:, order], np.float32),
+        in_zone=world.commuting.origin[order],
+        in_share=np.ascontiguousarray(moving.share[:, order]),
         area=np.arange(zones, dtype=np.int32) if area is None else area,
     )
+
+
+@dataclass(frozen=True)
+class _MobilityRegimes:
+    """What holds on days of equal mobility; the letters of shapes are those of `PlanArrays`."""
+
+    of_day: npt.NDArray[np.int32]  # (T,)
+    travel: npt.NDArray[np.float32]  # (M, Z, A)
+    travel_differs: npt.NDArray[np.uint8]  # (M,)
+    share: npt.NDArray[np.float32]  # (M, N)
+    away: npt.NDArray[np.float32]  # (M, Z)
+    per_present: npt.NDArray[np.float32]  # (M, Z, A)
+
+
+def _mobility_regimes(world: World, course: Course) -> _MobilityRegimes:
+    """Commuting on every kind of day that occurs. Nobody is away for more than the whole day, whatever the factors are."""
+    zones, ages = world.population.shape
+    commuting = world.commuting
+    shares = [period.share for period in commuting.periods] or [commuting.share]
+    period = holding_on([p.first for p in commuting.periods] or [course.first_day], course.first_day, course.days)
+    active = np.zeros((course.days, len(course.cuts)), np.float32)
+    for k, cut in enumerate(course.cuts):
+        active[cut.days, k] = 1.0
+    kinds = np.concatenate([course.origin, course.destination, period[:, None], active, course.travel.reshape(course.days, -1)], axis=1)
+    _, some_day, of_day = np.unique(kinds.astype(np.float32), axis=0, return_index=True, return_inverse=True)
+    people = world.population.astype(np.float64)
+    origin = commuting.origin
+    touched = [cut.zones[origin] | cut.zones[commuting.zone] for cut in course.cuts]
+    regimes = len(some_day)
+    found = _MobilityRegimes(
+        of_day.reshape(-1).astype(np.int32),
+        np.empty((regimes, zones, ages), np.float32),
+        np.zeros(regimes, np.uint8),
+        np.empty((regimes, len(commuting.zone)), np.float32),
+        np.empty((regimes, zones), np.float32),
+        np.empty((regimes, zones, ages), np.float32),
+    )
+    for m, t in enumerate(some_day):
+        share = shares[period[t]] * course.origin[t][origin] * course.destination[t][commuting.zone]
+        for k, cut in enumerate(course.cuts):
+            if active[t, k]:
+                share = share * np.where(touched[k], cut.factor, 1.0)
+        travel = world.travel[None] * course.travel[t]
+        away = np.bincount(origin, share, zones)
+        share = share / np.maximum(away * travel.max(axis=1), 1.0)[origin]
+        away = np.bincount(origin, share, zones)
+        going = csr_array((share, commuting.zone, commuting.start), shape=(zones, zones))
+        found.travel[m] = travel
+        found.travel_differs[m] = (travel != travel[:1]).any()
+        found.share[m] = share
+        found.away[m] = away
+        found.per_present[m] = _one_over(people * (1 - travel * away[:, None]) + going.T @ (people * travel))
+    return found
 
 
 def _one_over(people: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from oneteam.epidemic.engine.measures import AnyMeasure, Calendar
+from oneteam.epidemic.engine.measures import AnyMeasure, Calendar, Period
 from oneteam.epidemic.models.document import Document, NotNegative, Positive
 
 
@@ -18,7 +18,12 @@ class WorldFiles(Document):
         zones: CSV with code (or kostat_2018_code) and population; may have population_15_plus, region (or sido), name (or name_en).
         contacts: folder with ``contacts_<setting>_<n>ages.csv``; without it everybody is of one age and meets alike.
         ages: CSV with people by single year of age, ``group_name,value``; without it all bands are equally full.
-        od: CSV with trips per day, long (origin, destination, trips_per_day) or wide (a code, perhaps a name, one column for each unit).
+        od: CSV with trips per day, long (origin, destination, trips_per_day) or wide (a code, perhaps a name, one column for each unit);
+            a long one with a column ``date`` or ``week_start`` changes over time.
+        od_files: instead of ``od``, several of them, each with such a column or with a date in its name.
+        mobility: CSV with movement by place and week (week_start, location, trips), which scales the trips of each day.
+        mobility_reference: weeks in whose mean a place's movement stands for the trips of ``od``; without it its median over all weeks.
+        mobility_known_on: leave out what was not published on this day, of ``mobility`` and of dated ``od``.
         crosswalk: CSV from the codes of ``od`` to those of the zones: od_code and a zone code.
         geometry: GeoJSON or TopoJSON of the zones, for maps.
         within_trips_per_resident: trips a day between zones of one unit of ``od``, which it does not tell.
@@ -28,17 +33,39 @@ class WorldFiles(Document):
     contacts: str | None = None
     ages: str | None = None
     od: str | None = None
+    od_files: tuple[str, ...] = ()
+    mobility: str | None = None
+    mobility_reference: Period | None = None
+    mobility_known_on: date | None = None
     crosswalk: str | None = None
     geometry: str | None = None
     within_trips_per_resident: NotNegative = 0.5
 
+    @model_validator(mode="after")
+    def _trips_once(self) -> Self:
+        if self.od is not None and self.od_files:
+            raise ValueError("give either od or od_files")
+        if self.mobility is None and self.mobility_reference is not None:
+            raise ValueError("mobility_reference is given, but no mobility")
+        return self
+
 
 class ModelChoice(Document):
-    """Which model: a preset or a file, and what to set otherwise."""
+    """Which model: a preset or a file, and what to set otherwise.
+
+    Args:
+        preset: name of a model that comes with the package.
+        file: a model document.
+        reproduction_number: instead of the model's.
+        reproduction_number_is: ``basic``: of the model as it is written, which season and variants then multiply; ``on_first_day``: with
+            season and variants as they are on the first day, such as an Rt that was estimated then. Both are of an ordinary school day
+            in a susceptible population, before calendar and measures.
+    """
 
     preset: str | None = None
     file: str | None = None
     reproduction_number: Positive | None = None
+    reproduction_number_is: Literal["basic", "on_first_day"] = "basic"
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -33,7 +33,7 @@ def column_of(table: pa.Table, names: Sequence[str], where: str) -> tuple[str, p
             return name, column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     raise MissingColumnError(
         f"{where}: no column {' or '.join(repr(n) for n in names)}; its columns are: {', '.join(table.column_names)}",
-        hint="Rename the column, or see docs/forecasting.md for the columns that each file needs.",
+        hint="Rename the column, or see docs/forecasting.md (target data), docs/epidemic-scores.md (case files) or docs/importation.md.",
     )
 
 

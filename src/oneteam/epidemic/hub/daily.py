@@ -28,6 +28,8 @@ Floats = npt.NDArray[np.float64]
 Kind = Literal["daily", "cumulative"]
 Gaps = Literal["unknown", "zero"]
 
+LONGEST_D: Final = 40_000
+"""Case files over more days than that (110 years) have a mistyped date."""
 DATE_COLUMNS: Final = ("date", "day", "report_date")
 LOCATION_COLUMNS: Final = ("location", "zone", "code", "region")
 VALUE_COLUMNS: Final = {
@@ -115,7 +117,7 @@ def parse_daily(table: pa.Table, where: str, kind: Kind = "daily", *, value_colu
     days, codes, names, values = (_long if long else _wide)(table, where, kind, value_column)
     if not np.isfinite(values).any():
         raise NothingFoundError(f"{where}: no number in it")
-    _check_daily(days, values, where)
+    _check_daily(values, where)
     series = DailySeries(where, days, codes, names, values)
     if kind == "cumulative":
         series = _differences(series)
@@ -127,9 +129,7 @@ def _long(table: pa.Table, where: str, kind: Kind, value_column: str | None) -> 
     _check_dates(date, where)
     texts = as_text(table, LOCATION_COLUMNS, where).to_pylist()
     number = as_floats(table, [value_column] if value_column else VALUE_COLUMNS[kind], where)
-    bad = np.flatnonzero(np.isinf(number))
-    if len(bad):
-        raise WrongTypeError(f"{where}, data row {bad[0] + 1}: the count is infinite, must be a number")
+    _check_finite(number, where)
     codes, place = np.unique(np.array(texts, dtype=str), return_inverse=True)
     labels = as_text(table, ["location_name"], where).to_pylist() if "location_name" in table.column_names else texts
     names = dict(zip(texts, labels, strict=True))
@@ -162,7 +162,9 @@ def _wide(table: pa.Table, where: str, kind: Kind, value_column: str | None) -> 
         raise DuplicateCodeError(f"{where}: two rows for {date.min() + first} ({kind} counts by column)")
     values = np.full((int(row.max()) + 1, len(codes)), np.nan)
     for column, code in enumerate(codes):
-        values[row, column] = as_floats(table, [code], where)
+        number = as_floats(table, [code], where)
+        _check_finite(number, where)
+        values[row, column] = number
     return date.min() + np.arange(len(values)), tuple(codes), tuple(codes), values
 
 
@@ -172,9 +174,18 @@ def _check_dates(date: Days, where: str) -> None:
     missing = np.flatnonzero(np.isnat(date))
     if len(missing):
         raise WrongTypeError(f"{where}, data row {missing[0] + 1}: the date is empty")
+    # Before memory is taken for every day between them.
+    if (date.max() - date.min()).astype(np.int64) >= LONGEST_D:
+        raise UnknownValueError(f"{where}: dates from {date.min()} to {date.max()}; is one of them mistyped?")
 
 
-def _check_daily(days: Days, values: Floats, where: str) -> None:
+def _check_finite(number: Floats, where: str) -> None:
+    bad = np.flatnonzero(np.isinf(number))
+    if len(bad):
+        raise WrongTypeError(f"{where}, data row {bad[0] + 1}: the count is infinite, must be a number")
+
+
+def _check_daily(values: Floats, where: str) -> None:
     covered = np.isfinite(values).any(axis=1)
     steps = np.diff(np.flatnonzero(covered))
     if len(steps) and steps.min() > 1:
@@ -182,8 +193,6 @@ def _check_daily(days: Days, values: Floats, where: str) -> None:
             f"{where}: its dates are {int(np.median(steps))} days apart, must be daily",
             hint="Weekly counts need no conversion: name the columns target_end_date, location, observation.",
         )
-    if len(days) > 40_000:
-        raise UnknownValueError(f"{where}: dates from {days[0]} to {days[-1]}; is one of them mistyped?")
 
 
 def _differences(series: DailySeries) -> DailySeries:

@@ -117,11 +117,20 @@ def check_forecasts(forecasts: QuantileForecasts, where: str) -> None:
         raise UnknownValueError(
             f"{where}: {_named(forecasts, ~finite)}: a quantile is missing or not finite; all {len(LEVELS)} must be numbers"
         )
-    # Differences below the precision of a float32 file are rounding, not crossing.
-    tolerance = 1e-6 * np.maximum(1.0, np.abs(forecasts.values[:, 1:]))
-    crossed = np.asarray((np.diff(forecasts.values, axis=1) < -tolerance).any(axis=1))
+    crossed = descending(forecasts.values)
     if crossed.any():
         raise UnknownValueError(f"{where}: {_named(forecasts, crossed)}: quantiles descend", hint="Sort the quantiles of each task.")
+
+
+def descending(values: Floats) -> Flags:
+    """Whether the quantiles of a task descend anywhere, shape (tasks,).
+
+    >>> descending(np.array([[1.0, 2.0], [2.0, 1.0]])).tolist()
+    [False, True]
+    """
+    # Differences below the precision of a float32 file are rounding, not crossing.
+    tolerance = 1e-6 * np.maximum(1.0, np.abs(values[:, 1:]))
+    return np.asarray((np.diff(values, axis=1) < -tolerance).any(axis=1))
 
 
 def _named(forecasts: QuantileForecasts, which: Flags) -> str:

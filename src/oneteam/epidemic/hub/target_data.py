@@ -150,10 +150,12 @@ class TargetData:
 
         Raises:
             NothingFoundError: no vintage for that date, or no value before it.
-            UnknownValueError: not on the weekday on which weeks end.
+            UnknownValueError: not on the weekday on which weeks end, or a negative lag.
         """
         as_of: date | None = None
         self._check_weekday(reference_date)
+        if lag_weeks < 0:
+            raise UnknownValueError(f"lag of {lag_weeks} weeks: must be 0 or more; a snapshot knows no week after its reference date")
         if self.reference_date is not None:
             rows = self._rows_by_vintage.get(reference_date)
             if rows is None:
@@ -220,7 +222,8 @@ def parse_target_data(table: pa.Table, where: str, *, target: str | None = None)
 
     Raises:
         MissingColumnError, WrongTypeError: as for its columns.
-        UnknownValueError: weeks that end on different weekdays, a negative observation, several targets and none chosen.
+        UnknownValueError: weeks or reference dates on different weekdays, a week after its snapshot's reference date, a negative
+            observation, several targets and none chosen.
         DuplicateCodeError: two observations of one week, place and vintage.
         NothingFoundError: no row.
 
@@ -247,9 +250,17 @@ def parse_target_data(table: pa.Table, where: str, *, target: str | None = None)
         )
     as_of = as_days(table, ["as_of"], where) if "as_of" in table.column_names else None
     reference = as_days(table, ["reference_date"], where) if "reference_date" in table.column_names else None
+    for column, days in (("as_of", as_of), ("reference_date", reference)):
+        empty = None if days is None else _first(np.isnat(days))
+        if empty is not None:
+            raise WrongTypeError(
+                f"{where}, data row {empty + 1}: {column} is empty, must be a date",
+                hint="Leave the column out where the data have no vintages.",
+            )
     if reference is None and as_of is not None:
         reference = as_of + (ends[0] - as_of).astype(np.int64) % WEEK_D
     data = TargetData(where, name, as_of, reference, ends, codes, index.astype(np.int64), observation)
+    _check_vintages(data)
     _check_unique(data)
     return data
 
@@ -281,6 +292,30 @@ def _check_week_ends(ends: Days, where: str) -> None:
             f"{WEEKDAYS[usual]}; {len(odd)} of {len(ends)} rows differ",
             hint="Target data are weekly; daily series become weekly with `oneteam epidemic convert --from daily-csv`.",
         )
+
+
+def _check_vintages(data: TargetData) -> None:
+    """A snapshot is for a week end, and knows of no week after it."""
+    if data.reference_date is None:
+        return
+    row = _first((data.reference_date - data.target_end_date).astype(np.int64) % WEEK_D != 0)
+    if row is not None:
+        day = data.reference_date[row].item()
+        raise UnknownValueError(
+            f"{data.where}, data row {row + 1}: reference_date {day} is a {WEEKDAYS[day.weekday()]}, weeks end on {data.week_end}",
+            hint="A reference date is the end of the week in which a forecast is made.",
+        )
+    row = _first((data.target_end_date > data.reference_date) & np.isfinite(data.observation))
+    if row is not None:
+        raise UnknownValueError(
+            f"{data.where}, data row {row + 1}: the snapshot for reference date {data.reference_date[row]} has an observation of the week "
+            f"that ends on {data.target_end_date[row]}, after it",
+            hint="Leave reference_date and as_of out where the data are final values without vintages.",
+        )
+
+
+def _first(wrong: npt.NDArray[np.bool_]) -> int | None:
+    return int(np.argmax(wrong)) if wrong.any() else None
 
 
 def _check_unique(data: TargetData) -> None:

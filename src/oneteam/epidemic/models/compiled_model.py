@@ -43,11 +43,14 @@ class CompiledModel:
     flows: tuple[str, ...]
     stocks: tuple[str, ...]
 
-    def infectious_days(self) -> Floats:
-        """Days of full infectiousness that a newly infected person has ahead, by age at infection, before any variant.
+    def infectious_days(self, epoch: int = 0) -> Floats:
+        """Days of full infectiousness that a newly infected person has ahead, by age at infection.
 
         The expected time in each compartment solves a linear system over the ways out (an absorbing Markov chain). Compartments of people
         who can be infected end it.
+
+        Args:
+            epoch: which set of numbers; 0 is the model as it is written, before any variant.
         """
         a = self.arrays
         compartments = len(self.document.compartments)
@@ -59,19 +62,19 @@ class CompiledModel:
             for g, source in enumerate(a.group_source):
                 if names[source] in susceptible:
                     continue
-                leaving = -math.expm1(-a.hazard[0, g, age])
+                leaving = -math.expm1(-a.hazard[epoch, g, age])
                 left = leaving
                 step[source, source] -= leaving
                 for b in range(a.group_branch[g], a.group_branch[g + 1]):
                     if a.branch_kind[b] == CONSTANT:
-                        step[source, a.branch_target[b]] += left * a.share[0, b, age]
-                        left *= 1 - a.share[0, b, age]
+                        step[source, a.branch_target[b]] += left * a.share[epoch, b, age]
+                        left *= 1 - a.share[epoch, b, age]
             transient = [c for c in range(compartments) if step[c, c] < 1 - 1e-12 and names[c] not in susceptible]
             matrix = np.eye(len(transient)) - step[np.ix_(transient, transient)].T
             at = np.zeros(len(transient))
             at[transient.index(names.index(self.document.seed))] = 1.0
             spent = dict(zip(transient, np.linalg.solve(matrix, at), strict=True))
-            found[age] = sum(a.infectiousness[0, k, age] * spent.get(int(c), 0.0) for k, c in enumerate(a.infectious))
+            found[age] = sum(a.infectiousness[epoch, k, age] * spent.get(int(c), 0.0) for k, c in enumerate(a.infectious))
         return found
 
 

@@ -123,12 +123,15 @@ def expected_burden(cases: float, shares: Mapping[str, float], severity: Severit
         severity: by age; within a band, ages count alike.
 
     Raises:
-        UnknownValueError: no share above 0, or a band that is none.
+        UnknownValueError: a negative share, no share above 0, or a band that is none.
 
     >>> found = expected_burden(1000.0, {"0-9": 1.0, "80+": 1.0}, SEVERITY["covid19-wild"])
     >>> round(found.admissions, 1), found.assumed
     (92.0, True)
     """
+    for band, share in shares.items():
+        if not 0 <= share < np.inf:
+            raise UnknownValueError(f"ages of cases: the share of {band} is {share:g}, must be 0 or more")
     total = sum(shares.values())
     if not total > 0:
         raise UnknownValueError("ages of cases: no share is above 0")

@@ -166,10 +166,20 @@ def _places(series: DailySeries, settings: ConvertSettings) -> tuple[Locations, 
 
 
 def population_by_code(path: Path, code: str | None) -> dict[str, float]:
-    """Inhabitants by code, added up over rows of the same code; rows without a population count nothing."""
+    """Inhabitants by code, added up over rows of the same code; rows without a population count nothing.
+
+    Raises:
+        UnknownValueError: a population that is negative or infinite.
+    """
     table = read_table(path)
     codes = as_text(table, [code] if code else ["location", "code"], str(path)).to_pylist()
     people = as_floats(table, ["population"], str(path))
+    bad = np.flatnonzero((people < 0) | np.isinf(people))
+    if len(bad):
+        raise UnknownValueError(
+            f"{path}, data row {bad[0] + 1}: population of {codes[bad[0]]} is {people[bad[0]]:g}, must be 0 or more",
+            hint="Leave it empty where unknown.",
+        )
     found: dict[str, float] = {}
     for each, number in zip(codes, people.tolist(), strict=True):
         if number > 0:
@@ -182,5 +192,10 @@ def _with_aggregate(weekly: WeeklySeries, places: Locations, code: str) -> tuple
         raise UnknownValueError(f"--aggregate {code}: the file already has that location")
     values = np.concatenate([weekly.values, weekly.values.sum(axis=1, keepdims=True)], axis=1)
     people = np.append(places.population, places.population.sum())
-    grown = WeeklySeries(weekly.weeks, (*weekly.locations, code), values, weekly.repairs)
+    lacking = int(np.isnan(places.population).sum())
+    repairs = list(weekly.repairs)
+    if 0 < lacking < len(places.codes):
+        what = f"the population of {lacking} of {len(places.codes)} places is not known, so that of their sum is not either"
+        repairs.append(Repair("no_population", code, what))
+    grown = WeeklySeries(weekly.weeks, (*weekly.locations, code), values, tuple(repairs))
     return grown, Locations((*places.codes, code), (*places.names, code), people)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from oneteam.core.errors import DuplicateCodeError, MissingColumnError, NothingFoundError, UnknownValueError
+from oneteam.core.errors import DuplicateCodeError, MissingColumnError, NothingFoundError, UnknownValueError, WrongTypeError
 from oneteam.epidemic.hub.columns import as_days, as_floats, as_text
-from oneteam.epidemic.hub.daily import LOCATION_COLUMNS, VALUE_COLUMNS, parse_daily
+from oneteam.epidemic.hub.daily import LOCATION_COLUMNS, LONGEST_D, VALUE_COLUMNS, parse_daily
 from oneteam.epidemic.importation.force import Course, carrying_share, infections_per_inhabitant, trailing_mean
 from oneteam.epidemic.importation.posterior import Ascertainment
 from oneteam.epidemic.models.evidence import Evidence
@@ -29,6 +29,8 @@ Floats = npt.NDArray[np.float64]
 HOME: Final = ("KR", "KOR", "Korea, South", "South Korea", "Republic of Korea")
 """Names of the country itself: its own cases are no origin."""
 DAY, ORIGIN = ("day", "date"), ("country", "origin", "location")
+UNKNOWN_POPULATION: Final = 1e9
+"""Stands for a population that is not given, where cases are divided by it and multiplied by it again."""
 LEANING: Final = 5.0
 """Returns that the mean stay over all origins counts for."""
 ARRIVALS = ("value", "estimate", "arrivals", "passengers", "travellers", "flights")
@@ -115,12 +117,16 @@ def read_inputs(
     about = _origins(origins)
     epidemic = _from_cases(cases, about, settings) if cases else _from_prevalence(prevalence, settings)
     days, names, infections, notes = epidemic
+    if prevalence is not None and about.low:
+        # A share of all people is not divided by the share of infections that is reported.
+        about = replace(about, low={}, high={})
+        notes = [*notes, "ascertainment by origin belongs to reported cases: with --prevalence it is not used"]
     travel = _travel(arrivals, flights, settings)
     if travel is None:
         weight = _relative_flights(flights, days, names) if flights else 1.0
         people = np.array([about.population.get(n, math.nan) for n in names])
         # Without arrivals an origin counts by its infections, not by its infections per inhabitant.
-        carrying = carrying_share(infections, settings.course) * np.where(np.isfinite(people), people, 1.0) * weight
+        carrying = carrying_share(infections, settings.course) * np.where(np.isfinite(people), people, UNKNOWN_POPULATION) * weight
         return Inputs(days, names, None, carrying, np.zeros(len(names)), _ascertainment(names, about, settings), tuple(notes))
     came_days, came_names, came, noise, hidden = travel
     notes += hidden
@@ -185,6 +191,9 @@ def _origins(path: Path | None) -> _Origins:
         return _Origins({}, {}, {}, {}, {})
     table, where = read_table(path), str(path)
     codes = as_text(table, ["country", "code", "location"], where).to_pylist()
+    twice = next((code for code in codes if codes.count(code) > 1), None)
+    if twice is not None:
+        raise DuplicateCodeError(f"{where}: country {twice!r} stands twice")
 
     def column(name: str) -> dict[str, float]:
         if name not in table.column_names:
@@ -192,6 +201,10 @@ def _origins(path: Path | None) -> _Origins:
         return {c: v for c, v in zip(codes, as_floats(table, [name], where).tolist(), strict=True) if math.isfinite(v)}
 
     names = as_text(table, ["name"], where).to_pylist() if "name" in table.column_names else codes
+    for what in ("population", "stay_d"):
+        for code, number in column(what).items():
+            if not number > 0:
+                raise UnknownValueError(f"{where}: {what} of {code} is {number:g}, must be above 0", hint="Leave it empty where unknown.")
     low, high = column("ascertainment_low"), column("ascertainment_high")
     for code in set(low) | set(high):
         if not 0 < low.get(code, 0) < high.get(code, 0) <= 1:
@@ -217,13 +230,15 @@ def _from_cases(path: Path, about: _Origins, settings: ImportationSettings) -> t
     repairs = [r for r in series.repairs if r.kind == "negative_correction"]
     notes = [f"{len(repairs)} origins had negative corrections, taken off the days before"] if repairs else []
     names = tuple(about.code_of.get(name, name) for name in series.locations)
-    people = np.array([about.population.get(name, 1e9) for name in names])
+    people = np.array([about.population.get(name, UNKNOWN_POPULATION) for name in names])
     return series.days, names, infections_per_inhabitant(series.values, people, settings.course), notes
 
 
 def _from_prevalence(path: Path | None, settings: ImportationSettings) -> tuple[Days, tuple[str, ...], Floats, list[str]]:
     assert path is not None
-    days, names, share = _by_day(path, ("prevalence",))
+    table = read_table(path)
+    _once(_days(table, str(path)), as_text(table, ORIGIN, str(path)).to_pylist(), str(path))
+    days, names, share = _sum_by_day(table, ("prevalence",), str(path))
     if not ((share >= 0) & (share <= 1) | np.isnan(share)).all():
         raise UnknownValueError(f"{path}: prevalence must lie between 0 and 1")
     keep = [i for i, name in enumerate(names) if name not in settings.home]
@@ -237,18 +252,60 @@ def _from_prevalence(path: Path | None, settings: ImportationSettings) -> tuple[
     return days, tuple(names[i] for i in keep), infections, []
 
 
+def _once(day: Days, names: list[str], where: str) -> None:
+    """Shares cannot be added up as counts can: a country stands once on a day."""
+    seen: dict[tuple[date, str], int] = {}
+    for row, key in enumerate(zip(day.tolist(), names, strict=True), 1):
+        if key in seen:
+            raise DuplicateCodeError(f"{where}, data rows {seen[key]} and {row}: two shares of {key[1]} on {key[0]}")
+        seen[key] = row
+
+
 def _by_day(path: Path, values: Sequence[str]) -> tuple[Days, tuple[str, ...], Floats]:
     """Sums by day and country, 0 where there is no row."""
     return _sum_by_day(read_table(path), values, str(path))
 
 
 def _sum_by_day(table: pa.Table, values: Sequence[str], where: str) -> tuple[Days, tuple[str, ...], Floats]:
-    day = as_days(table, DAY, where)
+    day = _days(table, where)
     names, place = np.unique(np.array(as_text(table, ORIGIN, where).to_pylist(), dtype=str), return_inverse=True)
-    number = as_floats(table, values, where)
+    number = _finite(table, values, where)
     out = np.zeros((int((day.max() - day.min()).astype(int)) + 1, len(names)))
     np.add.at(out, ((day - day.min()).astype(np.int64), place), np.nan_to_num(number))
     return day.min() + np.arange(len(out)), tuple(str(n) for n in names), out
+
+
+def _days(table: pa.Table, where: str) -> Days:
+    """The days of a table, none of them empty or mistyped by a century."""
+    day = as_days(table, DAY, where)
+    missing = np.flatnonzero(np.isnat(day))
+    if len(missing):
+        raise WrongTypeError(f"{where}, data row {missing[0] + 1}: the day is empty, must be a date like 2024-01-31")
+    if (day.max() - day.min()).astype(np.int64) >= LONGEST_D:
+        raise UnknownValueError(f"{where}: days from {day.min()} to {day.max()}; is one of them mistyped?")
+    return day
+
+
+def _finite(table: pa.Table, names: Sequence[str], where: str) -> Floats:
+    """A column of numbers, none infinite; NaN where a field is empty."""
+    number = as_floats(table, names, where)
+    bad = np.flatnonzero(np.isinf(number))
+    if len(bad):
+        raise WrongTypeError(f"{where}, data row {bad[0] + 1}: the number is infinite, must be a number")
+    return number
+
+
+def _unfilled(table: pa.Table, where: str) -> list[str]:
+    """Notes on arrivals that the table does not tell."""
+    found = []
+    hidden = int(np.isnan(as_floats(table, ARRIVALS, where)).sum())
+    if hidden:
+        found.append(f"{hidden:,} of {table.num_rows:,} counts of arrivals are empty (hidden in a Release) and count as 0")
+    day = np.unique(as_days(table, DAY, where))
+    absent = int((day[-1] - day[0]).astype(np.int64)) + 1 - len(day)
+    if absent:
+        found.append(f"{absent:,} days between {day[0]} and {day[-1]} have no row of arrivals and count as 0")
+    return found
 
 
 _Travel = tuple[Days, tuple[str, ...], Floats, Mapping[str, float], list[str]]
@@ -262,14 +319,17 @@ def _travel(arrivals: Path | None, flights: Path | None, settings: ImportationSe
         table = _dated(read_table(arrivals), str(arrivals))
         days, names, came = _sum_by_day(table, ARRIVALS, str(arrivals))
         noise = _relative_noise(table, str(arrivals))
-        hidden = table["value"].null_count if "value" in table.column_names else 0
-        if hidden:
-            notes.append(f"{hidden:,} of {table.num_rows:,} counts of arrivals are hidden in the Release and count as 0")
+        notes += _unfilled(table, str(arrivals))
     elif flights is not None and "destination" in read_table(flights).column_names:
         days, names, came = _bilateral(flights, settings)
     else:
         return None
     keep = [i for i, name in enumerate(names) if name not in settings.home]
+    if not keep or not (came[:, keep] > 0).any():
+        raise NothingFoundError(
+            f"{arrivals or flights}: nobody arrives from abroad ({some(names)}; home is {some(settings.home)})",
+            hint="Name the country itself with --home; leave the table out to get national totals only.",
+        )
     # A Release's noise may take small counts below zero.
     return days, tuple(names[i] for i in keep), np.maximum(came[:, keep], 0.0), noise, notes
 
@@ -318,10 +378,10 @@ def _bilateral(path: Path, settings: ImportationSettings) -> tuple[Days, tuple[s
     if not to_home.any():
         raise NothingFoundError(f"{where}: no flight has its destination in {some(settings.home)}", hint="Name it with --home.")
     table = table.filter(pa.array(to_home))
-    day = as_days(table, DAY, where)
+    day = _days(table, where)
     names, place = np.unique(np.array(as_text(table, ["origin"], where).to_pylist(), dtype=str), return_inverse=True)
     out = np.zeros((int((day.max() - day.min()).astype(int)) + 1, len(names)))
-    number = as_floats(table, ARRIVALS, where)
+    number = _finite(table, ARRIVALS, where)
     np.add.at(out, ((day - day.min()).astype(np.int64), place), np.nan_to_num(number))
     return day.min() + np.arange(len(out)), tuple(str(n) for n in names), out
 
@@ -346,11 +406,12 @@ def read_observed(path: Path) -> tuple[Days, Floats]:
 
     Raises:
         DuplicateCodeError: a day stands twice.
+        WrongTypeError: an empty day, or a count that is infinite or no number.
         UnknownValueError: a negative count.
     """
     table, where = read_table(path), str(path)
-    day = as_days(table, DAY, where)
-    number = as_floats(table, ("imported_cases", *VALUE_COLUMNS["daily"]), where)
+    day = _days(table, where)
+    number = _finite(table, ("imported_cases", *VALUE_COLUMNS["daily"]), where)
     if (number < 0).any():
         row = int(np.argmax(number < 0))
         raise UnknownValueError(f"{where}, data row {row + 1}: {number[row]:g} imported cases on {day[row]}, must be 0 or more")

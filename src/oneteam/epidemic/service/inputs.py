@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -15,11 +16,14 @@ from oneteam.epidemic.forecasting.history import History, parse_history
 from oneteam.epidemic.forecasting.members import Known
 from oneteam.epidemic.forecasting.mobility import Movement, parse_movement
 from oneteam.epidemic.hub.locations import Locations
-from oneteam.epidemic.hub.target_data import DEFAULT_LAG_WEEKS, Snapshot, TargetData
+from oneteam.epidemic.hub.target_data import DEFAULT_LAG_WEEKS, WEEK_D, Snapshot, TargetData
 from oneteam.epidemic.service.files import read_locations, read_table, read_target_data
+from oneteam.store.rows import some
 from oneteam.store.tables import sha256_of
 
-EARLIER_VINTAGES = 26
+STALE_WEEKS: Final = 4
+"""A reference date may lie so many weeks after the newest one that the data have."""
+EARLIER_VINTAGES: Final = 26
 """Snapshots before a date from which revisions are learned."""
 
 
@@ -107,8 +111,39 @@ def read_inputs(files: InputFiles, lag_weeks: int = DEFAULT_LAG_WEEKS, breaks: S
     places = read_locations(files.locations)
     target, notes = _known_places(target, places)
     histories = [history for path in files.history for history in parse_history(read_table(path), str(path))]
-    movement = parse_movement(read_table(files.mobility), str(files.mobility)) if files.mobility else None
-    return Inputs(target, places, tuple(histories), movement, lag_weeks, tuple(_day(text) for text in breaks), notes)
+    movement = None
+    if files.mobility:
+        movement = parse_movement(read_table(files.mobility), str(files.mobility))
+        notes += _check_movement(movement, target, str(files.mobility))
+    return Inputs(target, places, tuple(histories), movement, lag_weeks, tuple(_break(text) for text in breaks), notes)
+
+
+def _check_movement(movement: Movement, target: TargetData, where: str) -> tuple[str, ...]:
+    """Notes on places and numbers that movement and target data do not share.
+
+    Raises:
+        UnknownValueError: no place in common, or a number of trips that is infinite.
+    """
+    bad = np.flatnonzero(np.isinf(movement.trips))
+    if len(bad):
+        raise UnknownValueError(f"{where}, data row {bad[0] + 1}: trips is infinite, must be 0 or more")
+    shared = set(movement.places) & set(target.location)
+    if not shared:
+        raise UnknownValueError(
+            f"{where}: none of its places ({some(movement.places)}) is a location of {target.where}: {some(target.location)}",
+            hint="Use the same codes in both files.",
+        )
+    notes = []
+    unknown = [place for place in movement.places if place not in shared]
+    if unknown:
+        notes.append(f"{where}: {len(unknown)} of {len(movement.places)} places have no target data and are not used: {some(unknown)}")
+    still = [code for code in target.location if code not in shared]
+    if still:
+        notes.append(f"{where}: {len(still)} of {len(target.location)} locations have no movement: {some(still)}")
+    empty = int(np.isnan(movement.trips).sum())
+    if empty:
+        notes.append(f"{where}: {empty:,} of {len(movement.trips):,} numbers of trips are empty and count as unknown")
+    return tuple(notes)
 
 
 def _known_places(target: TargetData, places: Locations) -> tuple[TargetData, tuple[str, ...]]:
@@ -142,6 +177,8 @@ def chosen_dates(target: TargetData, wanted: str) -> list[date]:
         NothingFoundError: the data have no date in the selection.
     """
     known = list(target.reference_dates)
+    if not known:
+        raise NothingFoundError(f"{target.where}: one week of data; a forecast needs at least two")
     if wanted == "all":
         return known
     if ":" in wanted:
@@ -157,9 +194,21 @@ def chosen_dates(target: TargetData, wanted: str) -> list[date]:
                 raise NothingFoundError(
                     f"{target.where}: no vintage for reference date {absent[0]}; it has {len(known)}, {known[0]} to {known[-1]}"
                 )
+        elif (found[-1] - known[-1]).days > WEEK_D * STALE_WEEKS:
+            raise NothingFoundError(
+                f"{target.where}: no data for reference date {found[-1]}: its newest week ends {known[-1] - timedelta(days=WEEK_D)}",
+                hint=f"The newest week may lie up to {STALE_WEEKS + 1} weeks back.",
+            )
     if not found:
         raise NothingFoundError(f"{target.where}: no reference date in {wanted}; it has {len(known)}, {known[0]} to {known[-1]}")
     return found
+
+
+def _break(text: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise UnknownValueError(f"--break {text.strip()!r}: must be a date like 2022-02-03") from None
 
 
 def _day(text: str) -> date:

@@ -19,7 +19,7 @@ from oneteam.core.cap import cap_xml
 from oneteam.core.errors import MissingExtraError, NothingFoundError, UnknownValueError
 from oneteam.core.model import Alert, Entity, Text
 from oneteam.core.progress import Progress, silent
-from oneteam.epidemic.hub.columns import as_days, as_floats, as_text
+from oneteam.epidemic.hub.columns import as_days, as_floats, as_ints, as_text
 from oneteam.epidemic.hub.daily import DATE_COLUMNS, DailySeries, Gaps
 from oneteam.epidemic.reproduction.burden import SEVERITY, Burden, Severity, expected_burden
 from oneteam.epidemic.reproduction.cori import RtPosterior, estimate_rt
@@ -28,6 +28,7 @@ from oneteam.epidemic.reproduction.risk import NAMES, NAMES_KO, cap_certainty, c
 from oneteam.epidemic.reproduction.serial_interval import SERIAL_INTERVALS, SerialInterval
 from oneteam.epidemic.service.convert import BORDER, ConvertSettings, population_by_code, read_daily
 from oneteam.epidemic.service.files import read_table, write_table
+from oneteam.store.rows import some
 from oneteam.store.tables import write_atomically
 
 Floats = npt.NDArray[np.float64]
@@ -186,10 +187,7 @@ def situation(path: Path, settings: RtSettings | None = None, progress: Progress
     outlook = project_cases(series.values, weights, wide, np.nan_to_num(growth.overdispersion, nan=1.0), limit)
     shares, severity, about = _severity(settings, series.days[-1].item())
     notes += about
-    if not np.isfinite(people).any():
-        notes.append("no population is known: no rates, no threshold; add --population")
-    if settings.gaps == "unknown" and np.isnan(series.values[-14:]).any():
-        notes.append("days without a number in the last two weeks: places touched by them have no Rt")
+    notes += _lacking(series, people)
     places = tuple(_place(i, series, people, (posterior, wide), growth, outlook, shares, severity) for i in range(len(series.locations)))
     progress("project", 3, 3)
     return Situation(series.days[-1].item(), places, series, posterior, serial, settings, tuple(notes))
@@ -200,6 +198,8 @@ def _serial(settings: RtSettings) -> SerialInterval:
         raise UnknownValueError(f"--disease {settings.disease}: must be one of {', '.join(SERIAL_INTERVALS)}")
     if settings.status not in get_args(Status):
         raise UnknownValueError(f"--status {settings.status}: must be one of {', '.join(get_args(Status))}")
+    if not 0 < settings.threshold_per_100k < math.inf:
+        raise UnknownValueError(f"--threshold {settings.threshold_per_100k:g}: must be cases per 100,000 and week, above 0")
     preset = SERIAL_INTERVALS[settings.disease]
     if settings.serial_mean_d is None and settings.serial_sd_d is None:
         return preset
@@ -227,6 +227,29 @@ def _series(path: Path, settings: RtSettings) -> DailySeries:
     return DailySeries(series.where, days, (TOTAL, *series.locations), ("all places", *series.names), whole, series.repairs)
 
 
+def _lacking(series: DailySeries, people: Floats) -> list[str]:
+    """Notes on what the file and the population do not say."""
+    own = [i for i, code in enumerate(series.locations) if code != TOTAL]
+    unknown = np.isnan(series.values)
+    found = []
+    gaps = [i for i in own if unknown[:, i].any()]
+    if gaps:
+        days = int(unknown[:, gaps].sum())
+        found.append(f"{days:,} days without a number in {len(gaps)} places ({some([series.locations[i] for i in gaps])}): no Rt near them")
+    late = [series.locations[i] for i in own if unknown[-7:, i].any()]
+    if late:
+        found.append(
+            f"the last 7 days of {some(late)} have days without a number: their cases are too low, rates and threshold are left out"
+        )
+    if not np.isfinite(people).any():
+        return [*found, "no population is known: no rates, no threshold; add --population"]
+    alone = [series.locations[i] for i in own if not np.isfinite(people[i])]
+    if alone:
+        what = f"no population of {some(alone)}: no rate, no threshold"
+        found.append(what + (f", nor of {TOTAL}" if series.locations[0] == TOTAL else ""))
+    return found
+
+
 def _people(series: DailySeries, settings: RtSettings) -> Floats:
     if settings.population is None:
         return np.full(len(series.locations), np.nan)
@@ -238,7 +261,8 @@ def _people(series: DailySeries, settings: RtSettings) -> Floats:
             hint="Name the column with the code with --population-code.",
         )
     if series.locations[0] == TOTAL:
-        found[0] = np.nansum(found[1:])
+        # Unknown where a place's is: its cases would be counted, its inhabitants not.
+        found[0] = found[1:].sum()
     return found
 
 
@@ -266,12 +290,15 @@ def _severity(settings: RtSettings, day: date) -> tuple[Mapping[str, float] | No
 
 def _read_severity(path: Path) -> Severity:
     table, where = read_table(path), str(path)
-    start = as_floats(table, ["from_age"], where).astype(np.int64)
+    start = as_ints(table, ["from_age"], where)
     best = as_floats(table, ["admitted"], where)
     low = as_floats(table, ["low"], where) if "low" in table.column_names else best
     high = as_floats(table, ["high"], where) if "high" in table.column_names else best
     if start[0] != 0 or (np.diff(start) <= 0).any() or not ((best >= 0) & (best <= 1)).all():
         raise UnknownValueError(f"{where}: from_age must start at 0 and ascend, admitted must lie between 0 and 1")
+    if not ((low >= 0) & (low <= best) & (best <= high) & (high <= 1)).all():
+        row = int(np.argmin((low >= 0) & (low <= best) & (best <= high) & (high <= 1)))
+        raise UnknownValueError(f"{where}, data row {row + 1}: must be 0 <= low <= admitted <= high <= 1")
     return Severity(tuple(start.tolist()), tuple(best.tolist()), tuple(low.tolist()), tuple(high.tolist()), "case, as given", path.name)
 
 
@@ -300,7 +327,9 @@ def _place(
 ) -> PlaceSituation:
     cori, wide = posteriors
     week = float(np.nansum(series.values[-7:, i]))
-    rate = 100_000.0 * week / people[i]
+    whole = bool(np.isfinite(series.values[-7:, i]).all())
+    # Nobody ill is a rate of 0 among however many.
+    rate = 0.0 if whole and week == 0 else 100_000.0 * week / people[i] if whole else math.nan
     rising = float(wide.probability_above(1.0)[-1, i])
     reach = float(outlook.probability[i])
     return PlaceSituation(

@@ -17,6 +17,7 @@ from oneteam.core.errors import UnknownValueError
 from oneteam.core.progress import Progress, silent
 from oneteam.epidemic.engine.ensemble import Trajectories, initial_state, run_ensemble
 from oneteam.epidemic.engine.measures import AnyMeasure, apply_calendar, apply_measures, zones_of
+from oneteam.epidemic.engine.movement import WEEK_D, carried_days, with_movement
 from oneteam.epidemic.engine.plan import Course, World, ordinary_course, prepare, transmission_of
 from oneteam.epidemic.engine.scenario import Scenario
 from oneteam.epidemic.engine.summary import LEVELS, Interval, quantiles_by_day
@@ -102,8 +103,20 @@ def prepare_scenario(scenario: Scenario, folder: Path) -> Prepared:
     loaded = load_world(scenario.world, folder)
     world, run = loaded.world, scenario.run
     model = compile_model(read_model(scenario, folder), world.ages, run.first_day, run.days)
-    transmission = transmission_of(world, model, scenario.model.reproduction_number or model.document.reproduction_number)
+    transmission = transmission_of(
+        world,
+        model,
+        scenario.model.reproduction_number or model.document.reproduction_number,
+        first_day=run.first_day if scenario.model.reproduction_number_is == "on_first_day" else None,
+    )
     course = apply_calendar(ordinary_course(world, run.first_day, run.days), scenario.calendar)
+    notes = list(loaded.notes)
+    if loaded.trip_days is not None:
+        notes += carried_days(*loaded.trip_days, run.first_day, run.days, "The number of trips")
+    if loaded.movement is not None:
+        course = with_movement(course, loaded.movement)
+        notes += carried_days(loaded.movement.firsts, WEEK_D, run.first_day, run.days, "Movement")
+    loaded = replace(loaded, notes=tuple(notes))
     course = _with_imports(course, world, scenario)
     course = apply_measures(course, world, scenario.background)
     return Prepared(scenario, loaded, model, course, initial_state(model, world.population, _infected(world, scenario)), transmission)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,17 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from oneteam.core.errors import (
-    DuplicateCodeError,
     FileUnreadableError,
     MissingColumnError,
     NothingFoundError,
     UnknownValueError,
     WrongTypeError,
 )
-from oneteam.epidemic.engine.commuting import MOST_AWAY, commuting_of, split_units
+from oneteam.epidemic.engine.commuting import MOST_AWAY, commuting_by_period, commuting_of, split_units
+from oneteam.epidemic.engine.movement import Movement
 from oneteam.epidemic.engine.plan import Commuting, World
 from oneteam.epidemic.engine.scenario import WorldFiles
 from oneteam.epidemic.models.bands import EVERYBODY, Ages
+from oneteam.epidemic.service.movement import read_movement
+from oneteam.epidemic.service.trips import DatedTrips, is_dated, published, read_dated_trips, read_trips
 from oneteam.store.rows import Rows, read_rows, read_text, some
 
 Floats = npt.NDArray[np.float64]
@@ -45,12 +50,16 @@ class Loaded:
         names: of the zones.
         regions: code of the region of each zone.
         notes: assumptions and repairs, as sentences.
+        movement: how movement changes from week to week; None where it is not given.
+        trip_days: first days of the periods of the trips, and how many days a period has; None where the trips hold for all time.
     """
 
     world: World
     names: tuple[str, ...]
     regions: tuple[str, ...]
     notes: tuple[str, ...]
+    movement: Movement | None = None
+    trip_days: tuple[tuple[date, ...], int] | None = None
 
 
 def load_world(files: WorldFiles, folder: Path) -> Loaded:
@@ -80,13 +89,20 @@ def load_world(files: WorldFiles, folder: Path) -> Loaded:
     contacts, ages = _contacts(folder / files.contacts, notes) if files.contacts else _alike(notes)
     population = _by_age(zones, people, ages, folder / files.ages if files.ages else None, notes)
     contacts = {name: _reciprocal(matrix, population.sum(axis=0)) for name, matrix in contacts.items()}
-    commuting = _commuting(files, folder, codes, people, notes)
+    commuting, trip_days = _commuting(files, folder, codes, people, notes)
+    movement = None
+    if files.mobility is not None:
+        if not commuting.share.size:
+            raise UnknownValueError(f"{folder / files.mobility}: there are no trips for it to scale", hint="Give trips too (od = ...).")
+        reference = files.mobility_reference
+        period = (reference.first, reference.last) if reference else None
+        movement = read_movement(folder / files.mobility, codes, period, files.mobility_known_on, notes)
     relative = (
         np.array([TRAVEL[np.searchsorted(TRAVEL_FROM, low, side="right") - 1] for low in ages.from_age]) if len(ages) > 1 else np.ones(1)
     )
     world = World(tuple(codes), ages, population, contacts, commuting, relative)
     regions = tuple(row.text("region") or row.text("sido") or code[:2] for row, code in zip(zones.rows, codes, strict=True))
-    return Loaded(world, tuple(named), regions, tuple(notes))
+    return Loaded(world, tuple(named), regions, tuple(notes), movement, trip_days)
 
 
 def _alike(notes: list[str]) -> tuple[dict[str, Floats], Ages]:
@@ -165,34 +181,23 @@ def _age_shares(path: Path, ages: Ages) -> Floats:
     return np.asarray(counts / counts.sum())
 
 
-def _commuting(files: WorldFiles, folder: Path, codes: list[str], people: Floats, notes: list[str]) -> Commuting:
-    if files.od is None:
+def _commuting(
+    files: WorldFiles, folder: Path, codes: list[str], people: Floats, notes: list[str]
+) -> tuple[Commuting, tuple[tuple[date, ...], int] | None]:
+    paths = [folder / name for name in (files.od_files or ((files.od,) if files.od else ()))]
+    if not paths:
         notes.append("No trips were given: nobody leaves their zone.")
-        return Commuting(np.zeros(len(codes) + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
-    units, trips = read_trips(folder / files.od)
-    if files.crosswalk is not None:
-        unit_of_zone = _crosswalk(folder / files.crosswalk, units, codes, notes)
-        if len(set(unit_of_zone.tolist()) - {-1}) < int((unit_of_zone >= 0).sum()):
-            notes.append(
-                f"Trips between zones of one unit are not in the file: {files.within_trips_per_resident:g} a day and resident were assumed."
-            )
-        trips = split_units(trips, unit_of_zone, people, within_trips_per_resident=files.within_trips_per_resident)
+        return Commuting(np.zeros(len(codes) + 1, np.int32), np.zeros(0, np.int32), np.zeros(0)), None
+    dated: DatedTrips | None = None
+    if len(paths) > 1 or is_dated(paths[0]):
+        dated = published(read_dated_trips(paths, notes), files.mobility_known_on, notes)
+        units, matrices = list(dated.units), dated.trips
     else:
-        place = {code: i for i, code in enumerate(units)}
-        unknown = [unit for unit in units if unit not in set(codes)]
-        if len(unknown) == len(units):
-            raise UnknownValueError(
-                f"{folder / files.od}: none of its codes ({some(units)}) is a zone's ({some(codes)})",
-                hint="Give --crosswalk, od_code to zone code.",
-            )
-        if unknown:
-            notes.append(f"Trips of {len(unknown)} places that are no zones were left out: {some(unknown)}.")
-        absent = [code for code in codes if code not in place]
-        if absent:
-            notes.append(f"{len(absent)} zone(s) without trips: {some(absent)}.")
-        index = np.array([place.get(code, len(units)) for code in codes])
-        trips = np.pad(trips, ((0, 1), (0, 1)))[np.ix_(index, index)]
-    found = commuting_of(trips, people)
+        units, matrix = read_trips(paths[0])
+        matrices = (matrix,)
+    between = _between_zones(files, folder, paths[0], units, codes, people, notes)
+    zoned = [between(matrix) for matrix in matrices]
+    found = commuting_of(zoned[0], people) if dated is None else commuting_by_period(zoned, dated.firsts, people)
     if found.capped:
         notes.append(
             f"{len(found.capped)} zone(s) had more than {MOST_AWAY:.0%} of residents away by day, and were set to that: "
@@ -200,41 +205,33 @@ def _commuting(files: WorldFiles, folder: Path, codes: list[str], people: Floats
         )
     if found.edges_dropped:
         notes.append(f"{found.edges_dropped:,} small flows, at most 1% of any zone's trips, were added to the zone's other flows.")
-    return found.commuting
+    return found.commuting, None if dated is None else (dated.firsts, dated.step_d)
 
 
-def read_trips(path: Path) -> tuple[list[str], Floats]:
-    """Trips per day, from row to column, with the codes of both; from a long or a wide file.
-
-    Raises:
-        MissingColumnError: neither form.
-        DuplicateCodeError: a pair stands twice.
-        WrongTypeError, UnknownValueError: a value that is no number, or below 0.
-    """
-    rows = read_rows(path)
-    if {"origin", "destination"} <= set(rows.columns):
-        value = next((c for c in ("trips_per_day", "trips", "value") if c in rows.columns), None)
-        if value is None:
-            raise MissingColumnError(f"{path}: no column trips_per_day; its columns are: {', '.join(rows.columns)}")
-        codes = list(dict.fromkeys(code for c in ("origin", "destination") for row in rows.rows if (code := row.text(c))))
-        place = {code: i for i, code in enumerate(codes)}
-        trips = np.full((len(codes), len(codes)), np.nan)
-        for row in rows.rows:
-            a, b = row.text("origin"), row.text("destination")
-            if a is None or b is None:
-                raise UnknownValueError(f"{row.where}: origin or destination is empty")
-            if not np.isnan(trips[place[a], place[b]]):
-                raise DuplicateCodeError(f"{row.where}: the pair {a} to {b} stands twice")
-            trips[place[a], place[b]] = row.number(value, 0.0) or 0.0
-        return codes, np.nan_to_num(trips)
-    codes = rows.unique(rows.columns[0])
-    absent = [code for code in codes if code not in rows.columns]
-    if absent:
-        raise MissingColumnError(
-            f"{path}: neither columns origin and destination nor a column for each row's code; absent: {some(absent)}",
-            hint="A long file has origin, destination, trips_per_day; a wide one has one row and one column for each code.",
+def _between_zones(
+    files: WorldFiles, folder: Path, path: Path, units: list[str], codes: list[str], people: Floats, notes: list[str]
+) -> Callable[[Floats], Floats]:
+    """What brings trips between the file's units to trips between zones."""
+    if files.crosswalk is not None:
+        unit_of_zone = _crosswalk(folder / files.crosswalk, units, codes, notes)
+        if len(set(unit_of_zone.tolist()) - {-1}) < int((unit_of_zone >= 0).sum()):
+            notes.append(
+                f"Trips between zones of one unit are not in the file: {files.within_trips_per_resident:g} a day and resident were assumed."
+            )
+        return partial(split_units, unit_of_zone=unit_of_zone, population=people, within_trips_per_resident=files.within_trips_per_resident)
+    place = {code: i for i, code in enumerate(units)}
+    unknown = [unit for unit in units if unit not in set(codes)]
+    if len(unknown) == len(units):
+        raise UnknownValueError(
+            f"{path}: none of its codes ({some(units)}) is a zone's ({some(codes)})", hint="Give --crosswalk, od_code to zone code."
         )
-    return codes, np.array([[row.number(code, 0.0) or 0.0 for code in codes] for row in rows.rows])
+    if unknown:
+        notes.append(f"Trips of {len(unknown)} places that are no zones were left out: {some(unknown)}.")
+    absent = [code for code in codes if code not in place]
+    if absent:
+        notes.append(f"{len(absent)} zone(s) without trips: {some(absent)}.")
+    index = np.array([place.get(code, len(units)) for code in codes])
+    return lambda trips: np.asarray(np.pad(trips, ((0, 1), (0, 1)))[np.ix_(index, index)])
 
 
 def _crosswalk(path: Path, units: list[str], codes: list[str], notes: list[str]) -> npt.NDArray[np.int64]:

@@ -306,3 +306,25 @@ def test_the_same_seed_gives_the_same_numbers_whatever_the_threads(tmp_path):
     for model in ("oneteam-linear", "oneteam-boosted"):
         one, two = (forecast_path(tmp_path / f"out_{count}", model, day).read_bytes() for count in (1, 2))
         assert one == two, model
+
+
+def test_one_week_of_data_is_refused_in_words(tmp_path):
+    files = write_country(tmp_path / "country", counts=seasonal_counts(1, seed=1))
+    with pytest.raises(NothingFoundError, match="at least two"):
+        forecast_now(files, tmp_path / "out", settings())
+
+
+def test_what_goes_wrong_on_one_date_is_named_and_the_others_go_on(tmp_path, monkeypatch):
+    files = write_country(tmp_path / "country")
+    dates = read_inputs(files).target.reference_dates[-3:]
+    real = service.forecast
+
+    def odd(member, learned, known, *rest):
+        if member == "oneteam-linear" and known.snapshot.reference_date == dates[1]:
+            raise IndexError("an odd place")
+        return real(member, learned, known, *rest)
+
+    monkeypatch.setattr(service, "forecast", odd)
+    report = backtest(files, tmp_path / "out", settings(reference_dates=f"{dates[0]}:{dates[-1]}"))
+    assert [(f.reference_date, f.why) for f in report.failures if f.model == "oneteam-linear"] == [(dates[1], "IndexError: an odd place")]
+    assert forecast_path(tmp_path / "out", "oneteam-linear", dates[2]).exists()

@@ -136,6 +136,8 @@ def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Lear
     if member in {BASELINE, FILTER}:
         return None
     steps = list(range(1, max(horizons) + known.snapshot.lag_weeks + SPARE_STEPS + 1))
+    if not steps:
+        return None
     panels = known.panels()
     seasonal = known.seasonal
     rows = rows_to_learn(panels, steps, all_year=not seasonal)

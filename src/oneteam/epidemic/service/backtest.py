@@ -201,6 +201,8 @@ def _open_tasks(inputs: Inputs, out: Path, members: Sequence[str], dates: Sequen
     return tasks
 
 
+_ODD: Final = (OneteamError, ArithmeticError, LookupError, ValueError, np.linalg.LinAlgError)
+"""One date's numbers must not stop the other dates; the date is named and the exit code is not 0."""
 _loaded: dict[InputFiles, Inputs] = {}
 
 
@@ -220,8 +222,8 @@ def _in_one_thread(task: _Task, files: InputFiles, out: Path, settings: Backtest
     made, failed = 0, []
     try:
         learned = learn(task.member, inputs.known(task.anchor), settings.horizons, settings.seed)
-    except OneteamError as err:
-        return 0, [Failure(day, task.member, err.message) for day in task.dates]
+    except _ODD as err:
+        return 0, [Failure(day, task.member, _why(err)) for day in task.dates]
     for day in task.dates:
         try:
             known = inputs.known(day)
@@ -232,12 +234,13 @@ def _in_one_thread(task: _Task, files: InputFiles, out: Path, settings: Backtest
             note = {"label": known.snapshot.label, "learned_on": str(task.anchor if fits else day), "seed": str(settings.seed)}
             write_forecasts(out, task.member, day, found, note)
             made += 1
-        except OneteamError as err:
-            failed.append(Failure(day, task.member, err.message))
-        except (ArithmeticError, ValueError, np.linalg.LinAlgError) as err:
-            # One date's numbers must not stop the other dates; the date is named and the exit code is not 0.
-            failed.append(Failure(day, task.member, f"{type(err).__name__}: {err}"))
+        except _ODD as err:
+            failed.append(Failure(day, task.member, _why(err)))
     return made, failed
+
+
+def _why(err: Exception) -> str:
+    return err.message if isinstance(err, OneteamError) else f"{type(err).__name__}: {err}"
 
 
 def _run(

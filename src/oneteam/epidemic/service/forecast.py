@@ -85,7 +85,7 @@ def forecast_now(
         OneteamError: as of `backtest`.
     """
     target = read_inputs(files).target
-    day = chosen_dates(target, reference_date)[-1] if reference_date else target.reference_dates[-1]
+    day = chosen_dates(target, reference_date or "all")[-1]
     earlier = [d for d in target.reference_dates if d < day][-track:] if track > 0 else []
     dates = ",".join(d.isoformat() for d in [*earlier, day])
     report = backtest(files, out, replace(settings, reference_dates=dates), progress)

@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 # pip older than 25.1 knows no dependency groups.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup test check unit demo bench docs build clean
+.PHONY: help setup test check unit demo alliance bench docs build clean
 
 help:
 	@echo "make demo    a synthetic country, ingested, measured and drawn, in build/demo"
+	@echo "make alliance  three carriers, a helper, an agency and a hub as processes: one joint answer, in build/alliance"
 	@echo "make test    every check: ruff, mypy --strict, import-linter, pytest"
 	@echo "make bench   benchmarks beside their peers; refreshes docs/benchmarks.md"
 	@echo "make docs    the documentation site, in build/site"
@@ -60,7 +61,10 @@ unit: $(VENV)/test
 	$(BIN)/pytest
 
 demo: $(VENV)/core
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/quickstart.sh build/demo
+	sh examples/quickstart.sh build/demo
+
+alliance: $(VENV)/core
+	sh examples/alliance/run.sh build/alliance
 
 bench: $(VENV)/bench java
 	$(BIN)/python bench/run.py

@@ -1,6 +1,10 @@
 #!/bin/sh
 # The README's quick start, as a script: a synthetic country, one carrier's raw files, its measures, a table and two maps.
 set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+# In a clone, `make` puts the commands into .venv.
+command -v oneteam >/dev/null || PATH="$root/.venv/bin:$PATH"
+command -v oneteam >/dev/null || { echo "oneteam is not installed: run 'make setup' first" >&2; exit 69; }
 out=${1:-build/demo}
 rm -rf "$out"
 

@@ -7,6 +7,10 @@
 # ONETEAM_SUBSCRIBERS (20000) and ONETEAM_PORT (8440) may be set.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+# In a clone, `make` puts the commands into .venv.
+command -v oneteam >/dev/null || PATH="$root/.venv/bin:$PATH"
+command -v oneteam >/dev/null || { echo "oneteam is not installed: run 'make setup' first" >&2; exit 69; }
 out=${1:-build/alliance}
 port=${ONETEAM_PORT:-8440}
 url=https://127.0.0.1:$port

@@ -5,6 +5,9 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+# In a clone, `make` puts the commands into .venv.
+command -v oneteam >/dev/null || PATH="$root/.venv/bin:$PATH"
+command -v oneteam >/dev/null || { echo "oneteam is not installed: run 'make setup' first" >&2; exit 69; }
 data=${1:-${ONETEAM_DATA:-$root/../shared/data}}/korea
 out=${2:-build/korea}
 weeks=${ONETEAM_WEEKS:-12}

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from oneteam.core.canonical import content_id
 from oneteam.core.errors import WrongTypeError
-from oneteam.core.model import AgreedMeasure, Agreement, Dataset, Member, Text
+from oneteam.core.model import AgreedMeasure, Dataset, Member, Text
 from oneteam.core.part import MeasureInfo
 from oneteam.privacy.accounting import epsilon_of
 from oneteam.privacy.policy import Kept
@@ -130,7 +130,7 @@ def _agreement(kept: Kept, now: datetime) -> dict[str, Any]:
         "oneteam:contributors": [_urn("member", name) for name in agreement.contributors],
         "oneteam:helpers": [_urn("member", name) for name in agreement.helpers],
         "oneteam:recipients": [_urn("member", name) for name in agreement.recipients],
-        "oneteam:state": _state(kept, now),
+        "oneteam:state": kept.state(now),
         "oneteam:rhoTotal": agreement.rho_total,
         "oneteam:epsilonTotal": round(epsilon_of(agreement.rho_total, agreement.delta), 6),
         "oneteam:delta": agreement.delta,
@@ -150,17 +150,6 @@ def _agreed(measure: AgreedMeasure) -> dict[str, Any]:
         "oneteam:maxDays": measure.max_days,
         "oneteam:smallestCount": measure.smallest_count,
     }
-
-
-def _state(kept: Kept, now: datetime) -> str:
-    agreement: Agreement = kept.agreement
-    if kept.revoked is not None:
-        return "revoked"
-    if not set(agreement.parties) <= set(kept.signed_by):
-        return "unsigned"
-    if now < agreement.not_before:
-        return "not yet in force"
-    return "in force" if now < agreement.until else "ended"
 
 
 def _texts(text: Text) -> list[dict[str, str]]:

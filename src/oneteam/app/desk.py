@@ -201,9 +201,9 @@ async def open_door(member: MemberNode) -> AsyncIterator[None]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await _serve_one(desk, reader, writer)
-        except (ConnectionError, ValueError):
-            pass  # the asker went away, or sent more than a line may hold
+            # An asker that goes away, or that sends more than a line may hold, is nobody's fault here.
+            with suppress(ConnectionError, ValueError):
+                await _serve_one(desk, reader, writer)
         finally:
             writer.close()
 

@@ -23,6 +23,7 @@ from oneteam.alliance.node import Node, NodeServices
 from oneteam.alliance.replies import REPLIES_SCHEMA
 from oneteam.alliance.roster import SignedRoster, lookup_of
 from oneteam.alliance.transport import HubLine
+from oneteam.app.revoking import take_revocation
 from oneteam.core.errors import DatasetBusyError, OneteamError, UnknownValueError
 from oneteam.core.keys import Keys
 from oneteam.core.model import Agreement, Dataset, Query, Text
@@ -95,7 +96,7 @@ class MemberNode:
 
     def revoke(self, signed_revocation: str) -> Revocation:
         """Keep a revocation and enter it in the log; from then on the gate refuses."""
-        return _Revoker(self.registry, self.log, self.book, self.node.now).revoke(signed_revocation)
+        return take_revocation(self.registry, self.log, self.book, signed_revocation, self.node.now())
 
     def own_catalogue(self) -> dict[str, Any]:
         """What this member offers, as its own people see it."""
@@ -281,16 +282,7 @@ class _Revoker:
     now: Callable[[], datetime]
 
     def revoke(self, signed_revocation: str) -> Revocation:
-        with self.registry.transaction() as db:
-            revocation, new = self.book.take_revocation(signed_revocation, db=db)
-            if new:
-                # The text's hash, as when a party enters its own by hand.
-                document = hashlib.sha256(signed_revocation.strip().encode()).hexdigest()
-                entry = AuditEntry(
-                    at=self.now(), kind="revoke", agreement=revocation.agreement, requester=revocation.member, document=document
-                )
-                self.log.append(db, entry)
-        return revocation
+        return take_revocation(self.registry, self.log, self.book, signed_revocation, self.now())
 
     def revocations_for(self, member: str) -> list[str]:
         return self.book.revocations_for(member)

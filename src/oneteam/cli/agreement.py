@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,12 +12,8 @@ from oneteam.cli.member import HOME, HomeFolder, Json
 
 if TYPE_CHECKING:
     from oneteam.alliance.home import Home
-    from oneteam.core.model import Agreement
     from oneteam.core.part import MeasureInfo
-    from oneteam.privacy.agreements import Revocation
     from oneteam.privacy.policy import Kept
-    from oneteam.store.audit_log import AuditEntry, AuditLog
-    from oneteam.store.registry import Registry
 
 app = typer.Typer(
     help="Agreements: what may be learned, by whom, for what, at which cost. 합의서: 무엇을, 누가, 무슨 목적으로, 어떤 비용으로.",
@@ -110,12 +106,13 @@ def check(
 ) -> None:
     """Check an Agreement: keys, parties and roles, levels, costs, threshold; for a signed one every signature."""
     from oneteam.alliance.home import Home
+    from oneteam.app.agreeing import check_against_home, read_either
     from oneteam.cli.render import print_json, say
     from oneteam.privacy.agreements import agreement_id
 
     member = Home.open(home)
-    agreement, text = _read(member, file)
-    signers = _checked(member, agreement, text, str(file))
+    agreement, text = read_either(member, file)
+    signers = check_against_home(member, agreement, text, str(file))
     missing = [party for party in agreement.parties if party not in signers]
     if json:
         print_json({"id": agreement_id(agreement), "ok": True, "signed_by": signers, "missing": missing, "threshold": agreement.threshold})
@@ -137,28 +134,17 @@ def sign(
 
     Next: hand the written file to the next party. When all have signed, each runs `oneteam agreement keep FILE`.
     """
-    from hashlib import sha256
+    from datetime import UTC
 
-    from oneteam.alliance.home import Home, read_text_file
+    from oneteam.alliance.home import Home
+    from oneteam.app.agreeing import sign_agreement
     from oneteam.cli.member import write_out
     from oneteam.cli.render import print_json, say
-    from oneteam.core.errors import UnknownValueError
     from oneteam.privacy.agreements import agreement_id
-    from oneteam.privacy.signing import merge_signed, payload_of, sign_document
     from oneteam.store.tables import write_atomically
 
-    member = Home.open(home)
-    agreement, text = _read(member, file)
-    if member.id not in agreement.parties:
-        raise UnknownValueError(f"{file}: '{member.id}' is no party of it", hint=f"Its parties are {', '.join(agreement.parties)}.")
     target = out or file.with_suffix(".json")
-    for before in (member.agreement_texts().get(agreement_id(agreement)), read_text_file(target) if target.is_file() else None):
-        # A draft that others have signed meanwhile: their signatures are kept.
-        if before is not None and agreement_id(agreement) == sha256(payload_of(before).payload).hexdigest():
-            text = merge_signed(text, before) if text else before
-    _checked(member, agreement, text, str(file))
-    signed = sign_document(agreement, member.id, member.keys, text)
-    missing = _keep(member, agreement, signed, signing=True)
+    agreement, signed, missing = sign_agreement(Home.open(home), file, target, datetime.now(UTC))
     if json:
         write_atomically(target, f"{signed}\n".encode())
         print_json({"id": agreement_id(agreement), "file": str(target), "missing": missing})
@@ -179,23 +165,20 @@ def keep(
     json: Json = False,
 ) -> None:
     """Keep what another party has sent: an Agreement that all have signed, or a revocation."""
+    from datetime import UTC
+
     from oneteam.alliance.home import Home, read_text_file
+    from oneteam.app.agreeing import keep_agreement, keep_revocation
     from oneteam.cli.render import print_json, say
-    from oneteam.core.errors import BadSignatureError
     from oneteam.privacy.agreements import agreement_id
 
     member = Home.open(home)
     text = read_text_file(file).strip()
     if not text.startswith("{"):
-        revocation = _revoke(member, text)
+        revocation = keep_revocation(member, text, datetime.now(UTC))
         body = {"revoked": revocation.agreement, "by": revocation.member}
     else:
-        agreement, signed = _read(member, file)
-        signers = _checked(member, agreement, signed, str(file))
-        missing = [party for party in agreement.parties if party not in signers]
-        if missing or signed is None:
-            raise BadSignatureError(f"{file}: not signed by {', '.join(missing)}", hint="Every party signs: `oneteam agreement sign FILE`.")
-        _keep(member, agreement, signed, signing=False)
+        agreement = keep_agreement(member, file)
         body = {"kept": agreement_id(agreement), "parties": ", ".join(agreement.parties)}
     print_json(body) if json else say("; ".join(f"{key}: {value}" for key, value in body.items()))
 
@@ -215,6 +198,7 @@ def show(
     from oneteam.alliance.home import Home
     from oneteam.alliance.reading import read
     from oneteam.alliance.setting import to_html, to_markdown, to_text
+    from oneteam.app.agreeing import find_agreement
     from oneteam.cli.member import write_out
     from oneteam.cli.render import out as console
     from oneteam.cli.render import print_json
@@ -226,7 +210,7 @@ def show(
     if which is None:
         _list(member, as_json=json)
         return
-    kept = _find(member, which)
+    kept = find_agreement(member, which)
     if json:
         print_json(
             {
@@ -271,6 +255,7 @@ def revoke(
     from pydantic import ValidationError
 
     from oneteam.alliance.home import Home
+    from oneteam.app.agreeing import find_agreement, keep_revocation, tell_of_revocation
     from oneteam.cli.render import print_json, say
     from oneteam.core.errors import UnknownValueError, WrongTypeError
     from oneteam.privacy.agreements import Revocation, sign_revocation
@@ -278,7 +263,7 @@ def revoke(
     from oneteam.store.tables import write_atomically
 
     member = Home.open(home)
-    kept = _find(member, which)
+    kept = find_agreement(member, which)
     if member.id not in kept.agreement.parties:
         raise UnknownValueError(f"'{member.id}' is no party of {kept.id[:12]}… and cannot revoke it")
     try:
@@ -287,11 +272,11 @@ def revoke(
         raise WrongTypeError(f"--reason: {complaints(err)}") from err
     text = sign_revocation(revocation, member.keys)
     # Before anything that can fail or take its time.
-    _revoke(member, text)
+    keep_revocation(member, text, revocation.at)
     target = out or Path(f"{kept.id[:16]}.revoked.jws")
     write_atomically(target, f"{text}\n".encode())
     to_tell = [party for party in kept.agreement.parties if party != member.id]
-    not_told = asyncio.run(_not_told(member, text, to_tell))
+    not_told = asyncio.run(tell_of_revocation(member, text, to_tell))
     if json:
         print_json({"revoked": kept.id, "by": member.id, "file": str(target), "not_told": not_told})
         return
@@ -313,149 +298,16 @@ def export(
 
     from oneteam.alliance.home import Home
     from oneteam.alliance.odrl import to_odrl
+    from oneteam.app.agreeing import find_agreement
     from oneteam.cli.member import write_out
 
-    write_out(json_library.dumps(to_odrl(_find(Home.open(home), which).agreement), ensure_ascii=False, indent=2), out)
-
-
-def _read(member: Home, path: Path) -> tuple[Agreement, str | None]:
-    """An Agreement from a draft or a signed text, and the signed text if it is one."""
-    from oneteam.alliance.home import read_text_file
-    from oneteam.privacy.agreements import read_agreement
-    from oneteam.privacy.book import read_signed_agreement
-
-    if path.suffix == ".toml":
-        return read_agreement(path), None
-    text = read_text_file(path).strip()
-    return read_signed_agreement(text, member.lookup())[0], text
-
-
-def _checked(member: Home, agreement: Agreement, text: str | None, where: str) -> list[str]:
-    """Refuse what cannot be agreed; who has signed."""
-    from oneteam.core.part import installed_parts
-    from oneteam.privacy.agreements import check_agreement
-    from oneteam.privacy.book import read_signed_agreement
-
-    signed = member.roster()
-    offered = {info.name: info.keys for part in installed_parts().values() for info in part.measures().values()}
-    check_agreement(agreement, signed.roster.members, roster=signed.id, measures=offered, where=where)
-    return list(read_signed_agreement(text, member.lookup())[1]) if text else []
-
-
-def _keep(member: Home, agreement: Agreement, text: str, *, signing: bool) -> list[str]:
-    """Keep the file, log a signature of this member's, and put the Agreement into the book when all have signed; who is missing."""
-    from oneteam.privacy.agreements import agreement_id
-    from oneteam.privacy.book import BOOK_SCHEMA, read_signed_agreement
-
-    missing = [party for party in agreement.parties if party not in read_signed_agreement(text, member.lookup())[1]]
-    registry = member.open_registry((BOOK_SCHEMA,))
-    try:
-        book, log = member.book(registry), _audit_log(member, registry)
-        with registry.transaction() as db:
-            if signing:
-                log.append(db, _entry("sign", agreement_id(agreement), text))
-            if not missing:
-                book.add(text, db=db)
-    finally:
-        registry.close()
-    member.keep_agreement(text)
-    return missing
-
-
-def _revoke(member: Home, text: str) -> Revocation:
-    """Keep a revocation, and log it."""
-    from oneteam.privacy.book import BOOK_SCHEMA
-
-    registry = member.open_registry((BOOK_SCHEMA,))
-    try:
-        book, log = member.book(registry), _audit_log(member, registry)
-        member.fill_book(book)
-        with registry.transaction() as db:
-            revocation, new = book.take_revocation(text, db=db)
-            if new:
-                log.append(db, _entry("revoke", revocation.agreement, text))
-    finally:
-        registry.close()
-    return revocation
-
-
-async def _not_told(member: Home, text: str, parties: list[str]) -> list[str]:
-    """Have the running node send a revocation; parties that it did not reach, all when no node runs."""
-    from oneteam.app.desk import running_desk
-    from oneteam.core.errors import OneteamError
-
-    desk = await running_desk(member)
-    if desk is None:
-        return parties
-    try:
-        answer = await desk.do("revoke", {"revocation": text})
-    except OneteamError:
-        return parties
-    return [party for party in parties if party in answer["not_reached"]]
-
-
-def _audit_log(member: Home, registry: Registry) -> AuditLog:
-    from oneteam.store.audit_log import AuditLog, origin_of
-
-    return AuditLog(registry, origin_of(member.id), member.keys)
-
-
-def _entry(kind: Literal["sign", "revoke"], agreement: str, text: str) -> AuditEntry:
-    from datetime import UTC
-    from hashlib import sha256
-
-    from oneteam.store.audit_log import AuditEntry
-
-    return AuditEntry(at=datetime.now(UTC), kind=kind, agreement=agreement, document=sha256(text.encode()).hexdigest())
-
-
-def _kept(member: Home) -> list[Kept]:
-    """Every Agreement here, in force or not: those in the book, then files that are not signed by all."""
-    from oneteam.privacy.agreements import agreement_id
-    from oneteam.privacy.book import BOOK_SCHEMA, read_signed_agreement
-    from oneteam.privacy.policy import Kept
-
-    registry = member.open_registry((BOOK_SCHEMA,))
-    try:
-        found = {kept.id: kept for kept in member.book(registry).all()}
-    finally:
-        registry.close()
-    lookup = member.lookup()
-    for name, text in member.agreement_texts().items():
-        if name not in found:
-            agreement, signers = read_signed_agreement(text, lookup)
-            found[name] = Kept(agreement, agreement_id(agreement), signers)
-    return list(found.values())
-
-
-def _find(member: Home, which: str) -> Kept:
-    """An Agreement by its id or the first digits of it, or from a file."""
-    from oneteam.core.errors import NothingFoundError, UnknownValueError
-    from oneteam.privacy.agreements import agreement_id
-    from oneteam.privacy.book import read_signed_agreement
-    from oneteam.privacy.policy import Kept
-
-    known = _kept(member)
-    path = Path(which)
-    if path.suffix in {".toml", ".json"}:
-        agreement, text = _read(member, path)
-        identity = agreement_id(agreement)
-        signers = read_signed_agreement(text, member.lookup())[1] if text else ()
-        return next((kept for kept in known if kept.id == identity), Kept(agreement, identity, signers))
-    found = [kept for kept in known if len(which) >= 4 and kept.id.startswith(which)]
-    if len(found) > 1:
-        raise UnknownValueError(f"{which}: stands for {len(found)} Agreements", hint="Give more digits of the id.")
-    if not found:
-        ids = ", ".join(f"{kept.id[:12]}…" for kept in known) or "none"
-        raise NothingFoundError(
-            f"{which}: no such Agreement is kept here; there are: {ids}", hint="Give the id's first four digits or more."
-        )
-    return found[0]
+    write_out(json_library.dumps(to_odrl(find_agreement(Home.open(home), which).agreement), ensure_ascii=False, indent=2), out)
 
 
 def _list(member: Home, *, as_json: bool) -> None:
     from datetime import UTC
 
+    from oneteam.app.agreeing import kept_agreements
     from oneteam.cli.render import print_json, print_rows, say
 
     now = datetime.now(UTC)
@@ -463,12 +315,12 @@ def _list(member: Home, *, as_json: bool) -> None:
         {
             "id": kept.id if as_json else kept.id[:16],
             "title": kept.agreement.title.en,
-            "state": _state(kept, now),
+            "state": _standing(kept, now),
             "purpose": kept.agreement.purpose,
             "measures": ", ".join(measure.name for measure in kept.agreement.measures),
             "until": f"{kept.agreement.until:%Y-%m-%d}",
         }
-        for kept in _kept(member)
+        for kept in kept_agreements(member)
     ]
     if as_json:
         print_json(rows)
@@ -478,15 +330,11 @@ def _list(member: Home, *, as_json: bool) -> None:
         say("no Agreement yet: `oneteam agreement new` writes a draft")
 
 
-def _state(kept: Kept, now: datetime) -> str:
-    missing = [party for party in kept.agreement.parties if party not in kept.signed_by]
+def _standing(kept: Kept, now: datetime) -> str:
     if kept.revoked:
         return f"revoked by {kept.revoked.member}"
-    if missing:
-        return f"not signed by {', '.join(missing)}"
-    if now < kept.agreement.not_before:
-        return "not yet in force"
-    return "in force" if now < kept.agreement.until else "ended"
+    state = kept.state(now)
+    return f"not signed by {', '.join(kept.missing)}" if state == "unsigned" else state
 
 
 def _period(first: datetime | None, until: datetime | None, timezone: str) -> tuple[datetime, datetime]:
@@ -513,10 +361,10 @@ def _period(first: datetime | None, until: datetime | None, timezone: str) -> tu
 
 def _offered(name: str) -> MeasureInfo:
     """A measure of an installed part."""
+    from oneteam.app.agreeing import offered_measures
     from oneteam.core.errors import UnknownValueError
-    from oneteam.core.part import installed_parts
 
-    offered = {info.name: info for part in installed_parts().values() for info in part.measures().values()}
+    offered = offered_measures()
     if name not in offered:
         raise UnknownValueError(f"--measure {name}: no such measure; there are {', '.join(offered)}", hint="`oneteam parts` lists them.")
     return offered[name]

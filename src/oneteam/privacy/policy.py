@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import AwareDatetime
 
@@ -74,6 +74,9 @@ RULES: Final = {
 """Every reason, in the order in which a decision lists them: code, English, Korean."""
 
 
+State = Literal["revoked", "unsigned", "not yet in force", "in force", "ended"]
+
+
 class LocalLimits(Document):
     """What the owner holds back beyond the Agreement; it can only tighten. None sets no limit.
 
@@ -111,6 +114,21 @@ class Kept:
     id: str
     signed_by: tuple[str, ...]
     revoked: Revocation | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Parties whose signature is missing or no longer holds."""
+        return tuple(party for party in self.agreement.parties if party not in self.signed_by)
+
+    def state(self, now: datetime) -> State:
+        """How it stands at a moment, for people and catalogues."""
+        if self.revoked is not None:
+            return "revoked"
+        if self.missing:
+            return "unsigned"
+        if now < self.agreement.not_before:
+            return "not yet in force"
+        return "in force" if now < self.agreement.until else "ended"
 
 
 @dataclass(frozen=True)

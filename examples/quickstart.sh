@@ -5,7 +5,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 # In a clone, `make` puts the commands into .venv.
 command -v oneteam >/dev/null || PATH="$root/.venv/bin:$PATH"
 command -v oneteam >/dev/null || { echo "oneteam is not installed: run 'make setup' first" >&2; exit 69; }
-out=${1:-build/demo}
+out=${1:-build/quickstart}
 rm -rf "$out"
 
 oneteam synth "$out/country" --subscribers 100000 --days 7

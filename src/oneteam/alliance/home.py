@@ -7,6 +7,7 @@
     HOME/roster.json        the signed roster
     HOME/agreements/*.json  Agreements, named by their id; perhaps not signed by all yet
     HOME/registry.db        book, ledger, audit log, kept Releases
+    HOME/notices/*          lists of own subscribers to be told, for the own messaging system; only where the owner acts on Commands
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from oneteam.alliance.roster import Card, SignedRoster, lookup_of, open_roster, sign_card, verify_roster
 from oneteam.core.errors import (
@@ -71,6 +72,12 @@ roles = {roles}
 # recipients = ["agency"]
 # levels = ["origin=region,destination=region"]
 # until = 2027-01-01T00:00:00+09:00
+
+# Whether to act when a recipient of an Agreement asks for its travellers to be told. Off unless switched on here.
+# [notices]
+# enabled = true
+# dataset = "mobility"
+# folder = "notices"                 # in this home; each list is readable by its owner alone
 """
 
 
@@ -90,6 +97,33 @@ class DatasetSettings(Document):
     privacy_unit: PrivacyUnit = "subscription-week"
 
 
+class NoticeSettings(Document):
+    """Whether a member acts on recipients' Commands, as to list its own travellers for its own messaging system.
+
+    Args:
+        enabled: act at all.
+        dataset: on which dataset.
+        folder: where what is written stands, inside the home.
+    """
+
+    enabled: bool = False
+    dataset: Slug | None = None
+    folder: str = Field(default="notices", min_length=1, max_length=1024)
+
+    @field_validator("folder")
+    @classmethod
+    def _inside(cls, folder: str) -> str:
+        if Path(folder).is_absolute() or ".." in Path(folder).parts:
+            raise ValueError("must lie inside the home: a relative path without '..'")
+        return folder
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.enabled and self.dataset is None:
+            raise ValueError('enabled needs a dataset, as dataset = "mobility"')
+        return self
+
+
 class MemberSettings(Document):
     """``member.toml``.
 
@@ -101,6 +135,7 @@ class MemberSettings(Document):
         hub_ca: certificates that the relay's are signed by, relative to ``member.toml``; the public ones when None.
         datasets: what this member holds.
         limits: what it holds back.
+        notices: whether it acts on recipients' Commands.
     """
 
     id: Slug
@@ -110,6 +145,7 @@ class MemberSettings(Document):
     hub_ca: str | None = None
     datasets: dict[Slug, DatasetSettings] = Field(default_factory=dict)
     limits: LocalLimits = LocalLimits()
+    notices: NoticeSettings = NoticeSettings()
 
 
 @dataclass(frozen=True)

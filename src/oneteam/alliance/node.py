@@ -14,6 +14,7 @@ round.reveal     header ``round``, ``votes`` (how many);      body: the Reveal
                  body: ShareHeaders, then Votes
 catalog.ask      nothing                                      body: DCAT 3 JSON-LD
 agreement.revoke header ``revocation`` (JWS)                  nothing
+notice.ask       header ``command`` (JWS)                     header ``accepted``: true; a refusal is an error
 audit.checkpoint header ``old``, ``new`` sizes                header ``log``: this log's newest checkpoint;
                                                               ``proof`` between the sizes
 audit.held       nothing                                      header ``held``: notes of others' logs;
@@ -92,6 +93,13 @@ class Revoker(Protocol):
         """Signed revocations of Agreements that a member is a party of."""
 
 
+class Actor(Protocol):
+    """What the node needs of a member that acts on Commands."""
+
+    def act(self, signed_command: str, sender: str) -> None:
+        """Carry a Command out, or refuse it; nothing of the data comes back."""
+
+
 @dataclass(frozen=True)
 class NodeServices:
     """What a node answers with.
@@ -101,12 +109,14 @@ class NodeServices:
         book: the Agreements.
         gossip: keeps checkpoints of all members' logs; None leaves them out.
         catalogue: the member's DCAT catalogue, as the asking member may see it.
+        actor: carries out Commands; None at a member that has no data to act on.
     """
 
     gate: Gatekeeper | None
     book: Revoker
     gossip: Gossip | None
     catalogue: Callable[[str], Mapping[str, Any]]
+    actor: Actor | None = None
 
 
 class Node:
@@ -159,6 +169,7 @@ class Node:
                 "round.reveal": self._round_reveal,
                 "catalog.ask": self._catalog_ask,
                 "agreement.revoke": self._agreement_revoke,
+                "notice.ask": self._notice_ask,
                 "audit.checkpoint": self._audit_checkpoint,
                 "audit.held": self._audit_held,
                 "ping": self._ping,
@@ -326,6 +337,13 @@ class Node:
     async def _agreement_revoke(self, message: Message) -> Reply:
         await self.in_thread(self._services.book.revoke, _text(message, "revocation"))
         return Reply({})
+
+    async def _notice_ask(self, message: Message) -> Reply:
+        if self._services.actor is None:
+            raise UnsupportedMeasureError(f"'{self.me}' brings no data and acts on no commands", hint="See `oneteam catalog`.")
+        await self.in_thread(self._services.actor.act, _text(message, "command"), message.sender)
+        # That it will be done, and never on how many.
+        return Reply({"accepted": True})
 
     async def _audit_checkpoint(self, message: Message) -> Reply:
         if self._gossip is None:

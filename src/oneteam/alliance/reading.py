@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Final, Literal
 
 from oneteam.core.errors import UnknownValueError
@@ -98,6 +99,7 @@ def read(
     members: Mapping[str, Member] | None = None,
     signed_by: Sequence[str] = (),
     revoked: Revocation | None = None,
+    actions: Mapping[str, Text] = MappingProxyType({}),
 ) -> Page:
     """The page of an Agreement in one language.
 
@@ -107,13 +109,14 @@ def read(
         members: of the roster, for their names.
         signed_by: who has signed.
         revoked: a party's revocation, if any.
+        actions: what recipients may ask contributors to do where a measure is agreed, by measure.
     """
     words = _Words(language)
     sections = (
         _state(agreement, words, signed_by, revoked),
         _parties(agreement, words, members or {}, signed_by),
         _purpose(agreement, words),
-        *(_measure(agreement, measure, words) for measure in agreement.measures),
+        *(_measure(agreement, measure, words, actions.get(measure.name)) for measure in agreement.measures),
         _protection(agreement, words),
         _cost(agreement, words),
         _limits(agreement, words),
@@ -194,7 +197,7 @@ def _purpose(agreement: Agreement, words: _Words) -> Section:
     return Section(words("What for", "목적과 기간"), lines)
 
 
-def _measure(agreement: Agreement, measure: AgreedMeasure, words: _Words) -> Section:
+def _measure(agreement: Agreement, measure: AgreedMeasure, words: _Words, action: Text | None = None) -> Section:
     head = (words("table", "표"), words("cells", "칸 수"), words("noise, ± one SD", "잡음 (± 표준편차)"))
     lines = [
         words(
@@ -223,6 +226,15 @@ def _measure(agreement: Agreement, measure: AgreedMeasure, words: _Words) -> Sec
     for name, codes in measure.filters.items():
         some = ", ".join(codes[:8]) + (", …" if len(codes) > 8 else "")
         lines.append(words(f"May be restricted by {name} to: {some}.", f"{name}(으)로 제한 가능: {some}."))
+    if action is not None:
+        lines.append(
+            words(
+                f"A recipient may also ask each contributor to do this: {action.en}. Each decides by a switch of its own, which is off at "
+                "first, and answers only that it will or why not.",
+                f"수령자는 각 제공자에게 다음을 요청할 수 있습니다: {action.ko}. 제공자가 직접 켜야만 동작하며, "
+                "수행 여부와 거절 사유만 답합니다.",
+            )
+        )
     notes: tuple[str, ...] = ()
     if measure.plain_threshold:
         notes = (

@@ -12,8 +12,8 @@ from oneteam.alliance.home import Home, read_text_file
 from oneteam.app.desk import running_desk
 from oneteam.app.revoking import entry_of, take_revocation
 from oneteam.core.errors import BadSignatureError, NothingFoundError, OneteamError, UnknownValueError
-from oneteam.core.model import Agreement
-from oneteam.core.part import MeasureInfo, installed_parts
+from oneteam.core.model import Agreement, Text
+from oneteam.core.part import MeasureInfo, actions_of, installed_parts
 from oneteam.privacy.agreements import Revocation, agreement_id, check_agreement, read_agreement
 from oneteam.privacy.book import BOOK_SCHEMA, AgreementBook, read_signed_agreement
 from oneteam.privacy.policy import Kept
@@ -27,6 +27,12 @@ _LEAST_DIGITS = 4
 def offered_measures() -> dict[str, MeasureInfo]:
     """The measures of all installed parts, by name."""
     return {info.name: info for part in installed_parts().values() for info in part.measures().values()}
+
+
+def offered_actions() -> dict[str, Text]:
+    """What the installed parts can be told to do, by the measure that an Agreement must have for it."""
+    every = [action for part in installed_parts().values() for action in actions_of(part).values()]
+    return {action.measure: Text(en=action.title.get("en", action.name), ko=action.title.get("ko", "")) for action in every}
 
 
 def read_either(member: Home, path: Path) -> tuple[Agreement, str | None]:

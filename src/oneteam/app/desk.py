@@ -21,9 +21,11 @@ from oneteam.alliance.home import Home
 from oneteam.alliance.transport import HubLine
 from oneteam.app.asking import ask
 from oneteam.app.member_node import MemberNode, open_member, public_status
+from oneteam.app.notices import NoticeWish, notify_as_wished
 from oneteam.core.errors import NothingFoundError, OneteamError, UnreachableError, WrongTypeError
 from oneteam.core.model import Query, Release
 from oneteam.core.progress import Progress, silent
+from oneteam.privacy.signing import complaints
 
 SOCKET: Final = "node.sock"
 MAX_LINE_BYTES: Final = 256 * 2**20
@@ -53,17 +55,19 @@ class NodeDesk:
         self._works: Mapping[str, Work] = {
             "status": self._status,
             "query": self._query,
+            "notify": self._notify,
             "catalog": self._catalog,
             "revoke": self._revoke,
             "reload": self._reload,
+            "compare": self._compare,
         }
 
     async def do(self, what: str, arguments: Json, progress: Progress = silent) -> Json:
         """Do one thing.
 
         Args:
-            what: ``status``, ``query`` (``query``, ``attempts``, ``reason``), ``catalog`` (``member``), ``revoke`` (``revocation``) or
-                ``reload``.
+            what: ``status``, ``query`` (``query``, ``attempts``, ``reason``), ``catalog`` (``member``), ``revoke`` (``revocation``),
+                ``reload`` or ``compare`` (what others hold of the own log).
             arguments: by name.
             progress: told how far it is.
 
@@ -97,6 +101,13 @@ class NodeDesk:
         )
         return {"release": release.model_dump(mode="json"), "kept": stored}
 
+    async def _notify(self, arguments: Json, progress: Progress) -> Json:
+        try:
+            wish = NoticeWish.model_validate(arguments)
+        except ValidationError as err:
+            raise WrongTypeError(f"not a notice: {complaints(err)}", hint="See docs/notices.md.") from err
+        return (await notify_as_wished(self._member, wish, progress)).as_dict()
+
     async def _catalog(self, arguments: Json, progress: Progress) -> Json:
         wanted = arguments.get("member")
         known = [member.id for member in self._member.roster.roster.members]
@@ -124,6 +135,12 @@ class NodeDesk:
         parties = kept.agreement.parties if kept is not None else self._member.node.peers
         failed = await self._member.node.revoke(text, parties)
         return {"agreement": revocation.agreement, "not_reached": failed}
+
+    async def _compare(self, _arguments: Json, _progress: Progress) -> Json:
+        """Show the own log's checkpoint to the others and look at what they hold of it, now."""
+        failed = await self._member.node.exchange_checkpoints()
+        asked = [name for name in self._member.node.peers if name != self._member.home.id]
+        return {"asked": asked, "failed": failed, "why_not": await self._member.node.in_thread(lambda: self._member.ledger.unlevel)}
 
     async def _reload(self, _arguments: Json, _progress: Progress) -> Json:
         return {"agreements": await self._member.node.in_thread(self._member.reload_agreements)}

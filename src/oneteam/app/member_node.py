@@ -23,6 +23,7 @@ from oneteam.alliance.node import Node, NodeServices
 from oneteam.alliance.replies import REPLIES_SCHEMA
 from oneteam.alliance.roster import SignedRoster, lookup_of
 from oneteam.alliance.transport import HubLine
+from oneteam.app.acting import Acting
 from oneteam.app.revoking import take_revocation
 from oneteam.core.errors import DatasetBusyError, OneteamError, UnknownValueError
 from oneteam.core.keys import Keys
@@ -154,6 +155,7 @@ def open_member(
                 book=_Revoker(registry, log, book, now),
                 gossip=gossip,
                 catalogue=lambda asker: _catalogue(home, book, asker, now()),
+                actor=Acting(home, registry, log, book, lookup, OwnLimits(home), now) if home.settings.datasets else None,
             )
             node = Node(
                 home.id,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneteam.cli.completion import agreement_ids, measure_names
 from oneteam.cli.member import HOME, HomeFolder, Json
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Which = Annotated[
-    str, typer.Argument(metavar="ID|FILE", help="An Agreement's id (its first digits do), or a file: .toml draft or signed .json.")
+    str,
+    typer.Argument(
+        metavar="ID|FILE",
+        help="An Agreement's id (its first digits do), or a file: .toml draft or signed .json.",
+        autocompletion=agreement_ids,
+    ),
 ]
 DAY = ["%Y-%m-%d"]
 
@@ -29,7 +35,10 @@ DAY = ["%Y-%m-%d"]
 def new(
     out: Annotated[Path, typer.Option("--out", "-o", help="The draft to write.")] = Path("agreement.toml"),
     zones: Annotated[Path | None, typer.Option(help="CSV with the zones' codes and regions, as `oneteam synth` writes zones.csv.")] = None,
-    measure: Annotated[list[str] | None, typer.Option("--measure", "-m", help="A measure of `oneteam parts`; may be repeated.")] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option("--measure", "-m", help="A measure of `oneteam parts`; may be repeated.", autocompletion=measure_names),
+    ] = None,
     contributor: Annotated[list[str] | None, typer.Option(help="Who brings data; without: all in the roster with that role.")] = None,
     helper: Annotated[list[str] | None, typer.Option(help="Who adds noise only; without: all in the roster with that role.")] = None,
     recipient: Annotated[list[str] | None, typer.Option(help="Who receives; without: all in the roster with that role.")] = None,
@@ -47,6 +56,7 @@ def new(
     single: Annotated[bool, typer.Option("--single", help="One contributor's own Release may be asked for, too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
     home: HomeFolder = HOME,
+    json: Json = False,
 ) -> None:
     """Write a draft to edit: every key explained, parties from the roster, zones and regions filled in.
 
@@ -55,8 +65,9 @@ def new(
     from oneteam.alliance.home import Home
     from oneteam.alliance.template import Draft, draft_toml, read_public_zones
     from oneteam.cli.member import text_of, write_out
+    from oneteam.cli.render import print_json
     from oneteam.core.errors import InputError
-    from oneteam.privacy.agreements import check_agreement, parse_agreement
+    from oneteam.privacy.agreements import agreement_id, check_agreement, parse_agreement
 
     if out.exists() and not force:
         raise InputError(f"{out}: stands there already", hint="Give another name with --out, or --force to replace it.")
@@ -94,13 +105,16 @@ def new(
     )
     text = draft_toml(draft)
     # A draft that could not be signed as it stands would teach its reader nothing.
-    check_agreement(parse_agreement(text, str(out)), signed.roster.members, roster=signed.id, where=str(out))
-    write_out(text, out)
+    agreement = parse_agreement(text, str(out))
+    check_agreement(agreement, signed.roster.members, roster=signed.id, where=str(out))
+    write_out(text, out, tell=not json)
+    if json:
+        print_json({"id": agreement_id(agreement), "file": str(out), "parties": list(agreement.parties)})
 
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A draft (.toml) or a signed Agreement (.json).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A draft (.toml) or a signed Agreement (.json).")],
     home: HomeFolder = HOME,
     json: Json = False,
 ) -> None:
@@ -125,7 +139,7 @@ def check(
 
 @app.command()
 def sign(
-    file: Annotated[Path, typer.Argument(help="A draft (.toml), or what other parties have signed (.json).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A draft (.toml), or what other parties have signed (.json).")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; FILE with .json without it.")] = None,
     home: HomeFolder = HOME,
     json: Json = False,
@@ -160,7 +174,7 @@ def sign(
 
 @app.command()
 def keep(
-    file: Annotated[Path, typer.Argument(help="A signed Agreement (.json), or another party's revocation (.jws).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A signed Agreement (.json), or another party's revocation (.jws).")],
     home: HomeFolder = HOME,
     json: Json = False,
 ) -> None:
@@ -186,7 +200,10 @@ def keep(
 @app.command()
 def show(
     which: Annotated[
-        str | None, typer.Argument(metavar="ID|FILE", help="An Agreement's id, or a file; without: the list of all kept.")
+        str | None,
+        typer.Argument(
+            metavar="ID|FILE", help="An Agreement's id, or a file; without: the list of all kept.", autocompletion=agreement_ids
+        ),
     ] = None,
     lang: Annotated[str, typer.Option(help="en, ko or both.")] = "both",
     form: Annotated[str, typer.Option("--format", help="text, markdown or html.")] = "text",
@@ -198,7 +215,7 @@ def show(
     from oneteam.alliance.home import Home
     from oneteam.alliance.reading import read
     from oneteam.alliance.setting import to_html, to_markdown, to_text
-    from oneteam.app.agreeing import find_agreement
+    from oneteam.app.agreeing import find_agreement, offered_actions
     from oneteam.cli.member import write_out
     from oneteam.cli.render import out as console
     from oneteam.cli.render import print_json
@@ -223,7 +240,7 @@ def show(
         return
     by_id = {m.id: m for m in member.roster().roster.members}
     pages = [
-        read(kept.agreement, language, members=by_id, signed_by=kept.signed_by, revoked=kept.revoked)
+        read(kept.agreement, language, members=by_id, signed_by=kept.signed_by, revoked=kept.revoked, actions=offered_actions())
         for language in ("en", "ko")
         if lang in {language, "both"}
     ]

@@ -124,7 +124,7 @@ def verify(
 
 @app.command()
 def prove(
-    index: Annotated[int | None, typer.Argument(help="The entry that is proved to stand in the log.", min=0)] = None,
+    index: Annotated[int | None, typer.Argument(metavar="INDEX", help="The entry that is proved to stand in the log.", min=0)] = None,
     home: Home = HOME,
     size: Annotated[int | None, typer.Option(help="Of the tree: entries. The latest signed checkpoint's without it.", min=0)] = None,
     since: Annotated[int | None, typer.Option(help="Prove instead that the tree of this size is the beginning of it.", min=0)] = None,
@@ -154,7 +154,7 @@ def prove(
 
 @app.command("verify-proof")
 def verify_proof(
-    file: Annotated[Path, typer.Argument(help="A JSON object; - reads standard input.", metavar="FILE.json", allow_dash=True)],
+    file: Annotated[Path, typer.Argument(help="A JSON object; - reads standard input.", metavar="FILE", allow_dash=True)],
     kind: Annotated[str, typer.Option(help="inclusion or consistency.")],
     json: Json = False,
 ) -> None:
@@ -254,21 +254,32 @@ def admit(
     home: Home = HOME,
     agreement: Annotated[str | None, typer.Option(help="Id of an agreement that was signed after the loss.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A dataset, once its cap was thought over.")] = None,
+    json: Json = False,
 ) -> None:
     """After `restore --give-up`: let an agreement or a dataset be charged."""
+    from oneteam.cli.render import print_json, say
     from oneteam.core.errors import UnknownValueError
 
     if agreement is None and dataset is None:
         raise UnknownValueError("give --agreement ID or --dataset ID")
     with _opened(home) as (registry, _):
         _ledger(registry).admit(agreement=agreement, dataset=dataset)
+    admitted = {name: value for name, value in (("agreement", agreement), ("dataset", dataset)) if value is not None}
+    print_json({"admitted": admitted}) if json else say("; ".join(f"{name} {value} may be charged" for name, value in admitted.items()))
 
 
 @app.command("accept-restart")
-def accept_restart(origin: Annotated[str, typer.Argument(help="As oneteam.log/kt/restart-2.")], home: Home = HOME) -> None:
+def accept_restart(
+    origin: Annotated[str, typer.Argument(metavar="ORIGIN", help="As oneteam.log/kt/restart-2.")],
+    home: Home = HOME,
+    json: Json = False,
+) -> None:
     """Agree that another member's log begins anew, after its owner has explained why."""
+    from oneteam.cli.render import print_json, say
+
     with _opened(home) as (registry, _):
         _own_log(home, registry).accept_restart(origin)
+    print_json({"accepted": origin}) if json else say(f"{origin}: its checkpoints are taken from now on")
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from oneteam.cli.completion import model_presets
+
 if TYPE_CHECKING:
     from oneteam.epidemic.engine.measures import Period
     from oneteam.epidemic.engine.scenario import Scenario
@@ -28,8 +30,8 @@ Meaning = Literal["basic", "on_first_day"]
 @app.command()
 def simulate(
     out: Out,
-    model: Annotated[Path | None, typer.Argument(help="A model (TOML); or give --preset.", metavar="MODEL.toml")] = None,
-    preset: Annotated[str | None, typer.Option(help="covid19, influenza or seir.")] = None,
+    model: Annotated[Path | None, typer.Argument(help="A model (TOML); or give --preset.", metavar="MODEL")] = None,
+    preset: Annotated[str | None, typer.Option(help="covid19, influenza or seir.", autocompletion=model_presets)] = None,
     zones: Annotated[
         Path | None, typer.Option(help="CSV: code (or kostat_2018_code), population, perhaps population_15_plus, region.")
     ] = None,
@@ -79,8 +81,10 @@ def simulate(
     from oneteam.cli.render import print_json, progress_bar
     from oneteam.core.errors import UnknownValueError
     from oneteam.epidemic.engine.scenario import Imports, Infected, ModelChoice, Run, Scenario, WorldFiles
+    from oneteam.epidemic.service.outputs import check_folder
     from oneteam.epidemic.service.simulate import simulate as run
 
+    check_folder(out)
     if zones is None:
         raise UnknownValueError("--zones is needed: a CSV with code and population")
     if (model is None) == (preset is None):
@@ -169,7 +173,7 @@ def _print_simulated(scenario: Scenario, found: object) -> None:
 
 @app.command()
 def scenario(
-    file: Annotated[Path, typer.Argument(help="A scenario (TOML); its paths are relative to it.", metavar="SCENARIO.toml")],
+    file: Annotated[Path, typer.Argument(help="A scenario (TOML); its paths are relative to it.", metavar="SCENARIO")],
     out: Out,
     members: Annotated[int | None, typer.Option(help="Instead of the file's.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the file's.", min=0)] = None,
@@ -186,9 +190,11 @@ def scenario(
     from dataclasses import asdict
 
     from oneteam.cli.render import print_json, print_rows, progress_bar, say
+    from oneteam.epidemic.service.outputs import check_folder
     from oneteam.epidemic.service.scenario import compare_scenario
     from oneteam.epidemic.service.simulate import read_scenario
 
+    check_folder(out)
     document = read_scenario(file)
     changed = {name: value for name, value in (("members", members), ("seed", seed)) if value is not None}
     document = document.model_copy(update={"run": document.run.model_copy(update=changed)})

@@ -17,7 +17,7 @@ HistoryFiles = Annotated[
 MobilityFile = Annotated[Path | None, typer.Option("--mobility", help="Trips between places, by week.")]
 Models = Annotated[
     list[str] | None,
-    typer.Option("--models", "-m", help="Members: linear, boosted, boosted-shape, filter, baseline; with commas or repeated. All without."),
+    typer.Option("--models", help="Members: linear, boosted, boosted-shape, filter, baseline; with commas or repeated. All without."),
 ]
 Horizons = Annotated[str, typer.Option(help="Weeks from the reference date, such as 0-3, 1-4 or -1-3.")]
 Target = Annotated[str | None, typer.Option(help="Which target, where the file holds several.")]
@@ -31,8 +31,20 @@ Lag = Annotated[
     typer.Option(
         min=0,
         max=12,
-        help="Data without vintages: weeks from the newest known week to the reference date. Without: 0 for horizons from 1 on, else 1.",
+        help="Data without vintages: weeks from the newest known week to the reference date. Without: 0 for horizons from 1 on, else 1; "
+        "`forecast` takes that of its date.",
     ),
+]
+HolidaysFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--holidays",
+        help="Public holidays, column date: what a working day off does to the counts of its week and the next is learned and allowed for.",
+    ),
+]
+Aggregate = Annotated[
+    str | None,
+    typer.Option("--aggregate", help="Code of the place that is the sum of the others, or none. Without: found where it is so every week."),
 ]
 Breaks = Annotated[
     list[str] | None,
@@ -60,6 +72,8 @@ def backtest(
     lag_weeks: Lag = None,
     samples: Samples = 0,
     breaks: Breaks = None,
+    holidays: HolidaysFile = None,
+    aggregate: Aggregate = None,
     seed: Seed = 1,
     processes: Processes = 2,
     learn_every: Annotated[int, typer.Option(min=1, max=520, help="Weeks after which members are learned anew.")] = 4,
@@ -68,7 +82,8 @@ def backtest(
 ) -> None:
     """Forecast every reference date as it could have been made on that day; score the result with `score`.
 
-    A date's forecast reads that date's snapshot and earlier ones, never a later one. Without vintages, snapshots are cut from today's data
+    A date's forecast reads that date's snapshot and earlier ones, never a later one. Dates that stand in OUT already are kept and count as
+    the past. Without vintages, snapshots are cut from today's data
     and the output is labelled "revised data". A date that fails is named, the others go on, and the exit code is 1.
     """
     from oneteam.cli.render import print_json, print_rows, progress_bar, say
@@ -76,10 +91,12 @@ def backtest(
     from oneteam.epidemic.service.backtest import backtest as run
     from oneteam.epidemic.service.inputs import InputFiles, parse_horizons
 
-    files = InputFiles(target_data, locations, tuple(history or ()), mobility, target)
+    files = InputFiles(target_data, locations, tuple(history or ()), mobility, target, holidays)
     weeks = tuple(parse_horizons(horizons))
     changed = tuple(breaks or ())
-    settings = BacktestSettings(reference_dates, weeks, _split(models), seed, processes, learn_every, lag_weeks, samples, changed)
+    settings = BacktestSettings(
+        reference_dates, weeks, _split(models), seed, processes, learn_every, lag_weeks, samples, changed, aggregate
+    )
     with progress_bar(show=not (quiet or json)) as progress:
         report = run(files, out, settings, progress)
     if json:
@@ -111,6 +128,8 @@ def forecast(
     lag_weeks: Lag = None,
     samples: Samples = 0,
     breaks: Breaks = None,
+    holidays: HolidaysFile = None,
+    aggregate: Aggregate = None,
     seed: Seed = 1,
     processes: Processes = 2,
     json: Json = False,
@@ -122,10 +141,12 @@ def forecast(
     from oneteam.epidemic.service.forecast import forecast_now
     from oneteam.epidemic.service.inputs import InputFiles, parse_horizons
 
-    files = InputFiles(target_data, locations, tuple(history or ()), mobility, target)
+    files = InputFiles(target_data, locations, tuple(history or ()), mobility, target, holidays)
     weeks = tuple(parse_horizons(horizons))
     changed = tuple(breaks or ())
-    settings = BacktestSettings("all", weeks, _split(models), seed, processes, lag_weeks=lag_weeks, samples=samples, breaks=changed)
+    settings = BacktestSettings(
+        "all", weeks, _split(models), seed, processes, lag_weeks=lag_weeks, samples=samples, breaks=changed, aggregate=aggregate
+    )
     with progress_bar(show=not (quiet or json)) as progress:
         result = forecast_now(files, out, settings, reference_date, track, progress)
     if json:

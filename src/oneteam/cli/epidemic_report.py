@@ -25,7 +25,7 @@ def report(
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; STUDY/report.html without.")] = None,
-    language: Annotated[str, typer.Option(help="en, ko, both (with a switch), or both in order: ko,en.")] = "both",
+    language: Annotated[str, typer.Option("--lang", help="en, ko, both (with a switch), or both in order: ko,en.")] = "both",
     title: Annotated[str | None, typer.Option(help="Of the report; English and Korean parted by a bar: 'Flu|독감'.")] = None,
     threshold: Annotated[
         str, typer.Option(help="What counts as hit: q0.75 of a place's own weeks, or counts per 100,000 and week such as 100.")
@@ -49,9 +49,12 @@ def report(
     from dataclasses import asdict
 
     from oneteam.cli.render import print_json, progress_bar, say
+    from oneteam.epidemic.service.outputs import check_page
     from oneteam.epidemic.service.report import write_report
     from oneteam.epidemic.service.report_inputs import ReportFiles, ReportSettings
 
+    if out:
+        check_page(out)
     settings = ReportSettings(reference_date.date() if reference_date else None, model, horizon, threshold, aggregate, title, language)
     files = ReportFiles.of_study(study, geometry, districts)
     with progress_bar(show=not (quiet or json)) as progress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -46,7 +46,9 @@ def convert(
     from oneteam.epidemic.hub.daily import Gaps
     from oneteam.epidemic.service.convert import ConvertSettings
     from oneteam.epidemic.service.convert import convert as run
+    from oneteam.epidemic.service.outputs import check_folder
 
+    check_folder(out)
     if gaps not in {"unknown", "zero"}:
         raise UnknownValueError(f"--gaps {gaps}: must be unknown or zero")
     settings = ConvertSettings(
@@ -92,9 +94,12 @@ def score(
     """Score forecasts: WIS, log-WIS, coverage, PIT, thresholds, alerts; relative to a baseline on its tasks."""
     from oneteam.cli.render import print_json, print_rows, progress_bar, say
     from oneteam.core.errors import UnknownValueError
-    from oneteam.epidemic.service.score import ScoreSettings, write_report
+    from oneteam.epidemic.service.outputs import check_folder
+    from oneteam.epidemic.service.score import ONE_FILE, ScoreSettings, write_report
     from oneteam.epidemic.service.score import score as run
 
+    if out:
+        check_folder(out, files=ONE_FILE)
     if by not in {"horizon", "location", "week", "none"}:
         raise UnknownValueError(f"--by {by}: must be horizon, location, week or none")
     settings = ScoreSettings(target, threshold, alert_probability, rate_change, allow_missing)
@@ -171,6 +176,10 @@ def rt(
     serial_mean: Annotated[float | None, typer.Option(help="Mean serial interval [d], instead of the disease's.")] = None,
     serial_sd: Annotated[float | None, typer.Option(help="Its standard deviation [d].")] = None,
     window: Annotated[int, typer.Option(min=1, max=60, help="Days over which Rt is held constant.")] = 7,
+    method: Annotated[
+        Literal["cori", "filter", "both"],
+        typer.Option(help="Which Rt: Cori and others by day, the forecasts' filter by week (adds rt-filter.csv), or both."),
+    ] = "cori",
     smoothing: Annotated[int, typer.Option(min=1, max=28, help="Trailing mean over so many days first; 1 is none.")] = 1,
     threshold: Annotated[float, typer.Option(help="Cases per 100,000 and week whose exceedance is asked for.")] = 100.0,
     population: Annotated[Path | None, typer.Option(help="CSV with population, added up over rows of the same code.")] = None,
@@ -185,9 +194,12 @@ def rt(
 ) -> None:
     """Rt by place with uncertainty; growth, doubling, exceedance, hospital burden, risk level, and CAP alerts."""
     from oneteam.cli.render import print_json, print_rows, progress_bar, say
+    from oneteam.epidemic.service.outputs import check_folder
     from oneteam.epidemic.service.rt import RtSettings, write_situation
     from oneteam.epidemic.service.rt import situation as run
 
+    if out:
+        check_folder(out)
     settings = RtSettings(
         source=kind,
         value_column=value_column,
@@ -206,6 +218,7 @@ def rt(
         severity=severity,
         sender=sender,
         status=status,
+        method=method,
     )
     with progress_bar(show=not (quiet or json)) as progress:
         found = run(source, settings, progress)
@@ -238,8 +251,10 @@ def importation(
     fit_until: Annotated[
         datetime | None, typer.Option(formats=DAY, help="Last day whose imported cases are used; later ones are scored.")
     ] = None,
-    ascertainment: Annotated[str, typer.Option(help="Share of infections reported at origins, LOW:HIGH (95%).")] = "0.05:0.5",
-    home: Annotated[str, typer.Option(help="Names of the country itself, parted by semicolons.")] = "KR;KOR;Korea, South;South Korea",
+    ascertainment: Annotated[str, typer.Option(help="Share of infections that origins report, LOW:HIGH (95%); with --cases.")] = "0.05:0.5",
+    home: Annotated[
+        str, typer.Option("--home-country", help="Names of the country itself, parted by semicolons.")
+    ] = "KR;KOR;Korea, South;South Korea",
     draws: Annotated[int, typer.Option(min=100, max=20_000, help="Posterior draws.")] = 1_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same numbers.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables and pictures.")] = None,
@@ -252,7 +267,10 @@ def importation(
     from oneteam.epidemic.service.importation import importation as run
     from oneteam.epidemic.service.importation import parse_measures, parse_range, write_importation
     from oneteam.epidemic.service.importation_inputs import ImportationSettings
+    from oneteam.epidemic.service.outputs import check_folder
 
+    if out:
+        check_folder(out)
     settings = ImportationSettings(
         ascertainment=parse_range(ascertainment),
         measures=parse_measures(measures or []),

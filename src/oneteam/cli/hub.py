@@ -12,9 +12,10 @@ app = typer.Typer(help="The relay that carries sealed messages. 봉인된 메시
 
 @app.command()
 def certificate(
-    names: Annotated[list[str], typer.Argument(help="Host names and addresses of the hub, as members will write them.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Host names and addresses of the hub, as members will write them.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for ca.pem (give it to every member), hub.pem and its key.")] = Path("tls"),
     name: Annotated[str, typer.Option(help="Name of the authority, for people.")] = "oneteam alliance",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Make a certificate authority of your own and a certificate for the hub.
 
@@ -23,7 +24,7 @@ def certificate(
     from datetime import UTC, datetime
 
     from oneteam.alliance.certificates import Authority
-    from oneteam.cli.render import say
+    from oneteam.cli.render import print_json, say
     from oneteam.core.errors import FileUnreadableError
 
     now = datetime.now(UTC)
@@ -33,6 +34,9 @@ def certificate(
         authority = Authority.create(name, now)
         authority.save(folder)
     chain, key = authority.issue(names, folder, now)
+    if json:
+        print_json({"authority": str(folder / "ca.pem"), "certificate": str(chain), "key": str(key)})
+        return
     say(f"{folder / 'ca.pem'}  for every member")
     say(f"{chain}  for the hub")
     say(f"{key}  for the hub, secret")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import typer
+from typer.exceptions import TyperException
 
 import oneteam
 from oneteam.cli import agreement, audit, hub, member, node, privacy, query, roster
 from oneteam.cli.synth import synth
-from oneteam.core.errors import MissingExtraError, OneteamError, StorageError
+from oneteam.core.errors import MissingExtraError, OneteamError, StorageError, UsageError
 from oneteam.core.part import installed_parts
 
 app = typer.Typer(
@@ -76,10 +77,12 @@ def main() -> None:
         sys.stdout.write(f"oneteam {oneteam.__version__}\n")
         sys.exit(0)
     try:
-        app()
+        ended = app(standalone_mode=False)
     except OneteamError as err:
         _fail(err)
-    except KeyboardInterrupt:
+    except TyperException as err:
+        _misused(cast("typer.BadParameter", err))
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except ModuleNotFoundError as err:
         library = (err.name or "").partition(".")[0]
@@ -90,6 +93,16 @@ def main() -> None:
     except OSError as err:
         # What the system refuses: a folder that may not be written, a name that is too long.
         _fail(StorageError(f"{err.filename or 'the system'}: {err.strerror or err}", detail=repr(err)))
+    sys.exit(ended if isinstance(ended, int) else 0)
+
+
+def _misused(error: typer.BadParameter) -> NoReturn:
+    """A command line that cannot be understood: an error like any other, or the help where a noun stands without a verb."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(error.exit_code)
+    command = error.ctx.command_path if error.ctx else "oneteam"
+    _fail(UsageError(f"{command}: {error.format_message()}", hint=f"`{command} --help` shows what it takes."))
 
 
 def _fail(error: OneteamError) -> NoReturn:

@@ -134,8 +134,8 @@ def text_of(english: str, korean: str) -> Text:
         raise WrongTypeError(f"not a text in UTF-8: {english!r} {korean!r}") from err
 
 
-def write_out(text: str, out: Path | None) -> None:
-    """A text to a file, whole or not at all, or to standard output."""
+def write_out(text: str, out: Path | None, *, tell: bool = True) -> None:
+    """A text to a file, whole or not at all, or to standard output; a person is told the file's name."""
     import sys
 
     from oneteam.cli.render import say
@@ -146,4 +146,5 @@ def write_out(text: str, out: Path | None) -> None:
         sys.stdout.write(content)
         return
     write_atomically(out, content.encode())
-    say(f"wrote {out}")
+    if tell:
+        say(f"wrote {out}")

@@ -14,7 +14,9 @@ app = typer.Typer(help="Ask members; get a Release. 회원에게 묻고 결과�
 HomeOption = Annotated[Path, typer.Option("--home", envvar="ONETEAM_HOME", help="The recipient's home.", show_default=".oneteam")]
 HOME = Path(".oneteam")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-QueryFileArgument = Annotated[Path, typer.Argument(help="query.toml: measure, first_day, and what differs from the agreement.")]
+QueryFileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="query.toml: measure, first_day, and what differs from the agreement.")
+]
 
 
 @app.command()
@@ -106,7 +108,7 @@ def check(file: QueryFileArgument, home: HomeOption = HOME, json: Json = False) 
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(help="A Release, as `query run --out` writes it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Release, as `query run --out` writes it.")],
     home: HomeOption = HOME,
     table: Annotated[Path | None, typer.Option(help="Write the consistent estimates (.parquet, .csv or .json).")] = None,
     limit: Annotated[int, typer.Option(help="Rows to print.", min=0)] = 10,
@@ -126,6 +128,89 @@ def show(
     _deliver(release, kept.agreement, table, limit=limit, as_json=json, note="signatures hold")
     if json:
         print_json({"valid": True, "release": release.model_dump(mode="json"), "table": table})
+
+
+@app.command()
+def notify(
+    countries: Annotated[str, typer.Option(help="Where travellers were: codes or names joined by commas, such as CN,VN.")],
+    home: HomeOption = HOME,
+    within: Annotated[int, typer.Option(help="How many days back from --as-of a stay there counts.", min=0, max=365)] = 14,
+    as_of: Annotated[str | None, typer.Option(help="The last day that counts, as 2026-03-01; today when left out.")] = None,
+    to: Annotated[list[str] | None, typer.Option(help="A carrier; may be repeated. All of the agreement when left out.")] = None,
+    text: Annotated[str, typer.Option(help="The words to be told.")] = "",
+    text_ko: Annotated[str, typer.Option(help="The same in Korean. 한국어 안내문.")] = "",
+    agreement: Annotated[str | None, typer.Option(help="First digits of the agreement's id, where several fit.")] = None,
+    hours: Annotated[float, typer.Option(help="How long the request is good for.", min=0.1, max=168)] = 24,
+    count: Annotated[bool, typer.Option(help="Also ask how many are told, as a Release that is charged to the budget.")] = True,
+    rho: Annotated[float | None, typer.Option(help="What that Release shall cost; as much as one may when left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write commands, answers and Releases (.json).")] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option("--with", help="Home of another member on this machine; may be repeated. Then no hub and no running node is needed."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Ask carriers to tell their own travellers. 통신사에 해외 방문 가입자 안내를 요청합니다.
+
+    Each carrier that has agreed and switched it on writes the list for its own messaging system; nothing of it comes back. It answers only
+    that it will, or why not. How many are told comes back as a Release. Ends with 77 when no carrier accepted.
+    """
+    import asyncio
+    from json import dumps
+
+    from oneteam.alliance.home import Home
+    from oneteam.app.desk import NodeDesk, at_desk
+    from oneteam.app.embedded import in_one_process
+    from oneteam.cli.render import print_json, progress_bar
+    from oneteam.store.tables import write_atomically
+
+    opened = Home.open(home)
+    given = {"as_of": as_of, "agreement": agreement, "rho": rho}
+    words = {
+        "countries": [name.strip() for name in countries.split(",") if name.strip()],
+        "within_days": within,
+        "carriers": to or [],
+        "text": {"en": text, "ko": text_ko},
+        "hours": hours,
+        "count": count,
+        **{name: value for name, value in given.items() if value is not None},
+    }
+
+    async def asked(progress: Any) -> dict[str, Any]:
+        if beside:
+            async with in_one_process([opened, *map(Home.open, beside)]) as nodes:
+                return await NodeDesk(nodes[opened.id]).do("notify", words, progress)
+        async with at_desk(opened) as desk:
+            return await desk.do("notify", words, progress)
+
+    with progress_bar(show=not json) as progress:
+        found = asyncio.run(asked(progress))
+    if out is not None:
+        write_atomically(out, (dumps(found, ensure_ascii=False, indent=1) + "\n").encode())
+    if json:
+        print_json(found | {"out": out})
+    else:
+        _tell_notices(found["notices"])
+    if not any(one["answered"] == "accepted" for one in found["notices"]):
+        raise typer.Exit(77)
+
+
+def _tell_notices(notices: list[dict[str, Any]]) -> None:
+    """What each carrier answered, and each count once."""
+    from oneteam.cli.render import print_rows, say
+
+    print_rows(
+        "What each carrier answered (the lists stay with it)",
+        [{"carrier": one["member"], "answer": one["answered"], "why": one.get("refusal", {}).get("message", "")} for one in notices],
+    )
+    counts = {",".join(one["count"]["members"]): one["count"] for one in notices if "count" in one}
+    for members, count in counts.items():
+        if "refusal" in count:
+            say(f"{members}: no count: {count['refusal']['message']}")
+        elif count["value"] is None:
+            say(f"{members}: fewer travellers than the agreed smallest count")
+        else:
+            say(f"{members}: {max(count['value'], 0):,} travellers told, noise ±{count['std']:.1f}, release {count['release'][:12]}")
 
 
 def catalog(

@@ -20,12 +20,13 @@ app = typer.Typer(
 
 @app.command()
 def new(
-    cards: Annotated[list[Path], typer.Argument(metavar="CARD...", help="Cards of all members, as `oneteam member card` wrote them.")],
+    cards: Annotated[list[Path], typer.Argument(metavar="CARD", help="Cards of all members, as `oneteam member card` wrote them.")],
     alliance: Annotated[str, typer.Option(help="The alliance's name.")],
     alliance_ko: Annotated[str, typer.Option(help="The same in Korean.")] = "",
     replace: Annotated[Path | None, typer.Option(help="The signed roster that this one follows.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("roster.json"),
     home: HomeFolder = HOME,
+    json: Json = False,
 ) -> None:
     """Put cards together to a roster and sign it as the first.
 
@@ -40,14 +41,15 @@ def new(
     found = [open_card(read_text_file(path)).member for path in cards]
     previous = open_roster(read_text_file(replace)) if replace else None
     roster = make_roster(text_of(alliance, alliance_ko), found, previous)
-    _finish(sign_roster(roster, member.id, member.keys), out, home)
+    _finish(sign_roster(roster, member.id, member.keys), out, home, as_json=json)
 
 
 @app.command()
 def sign(
-    file: Annotated[Path, typer.Argument(help="The roster, as others have signed it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The roster, as others have signed it.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; FILE itself without it.")] = None,
     home: HomeFolder = HOME,
+    json: Json = False,
 ) -> None:
     """Sign a roster. Your keys in it must be yours; compare the others' fingerprints first. When all have signed, it is taken into use."""
     from oneteam.alliance.home import Home, read_text_file
@@ -55,21 +57,28 @@ def sign(
 
     member = Home.open(home)
     signed = open_roster(read_text_file(file))
-    _finish(sign_roster(signed.roster, member.id, member.keys, signed.text), out or file, home)
+    _finish(sign_roster(signed.roster, member.id, member.keys, signed.text), out or file, home, as_json=json)
 
 
 @app.command()
-def keep(file: Annotated[Path, typer.Argument(help="The roster, signed by all.")], home: HomeFolder = HOME) -> None:
+def keep(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The roster, signed by all.")],
+    home: HomeFolder = HOME,
+    json: Json = False,
+) -> None:
     """Take a roster that all have signed into use."""
     from oneteam.alliance.home import Home, read_text_file
     from oneteam.cli.render import say
 
     signed = Home.open(home).keep_roster(read_text_file(file))
-    say(f"in use: version {signed.roster.version}, {len(signed.roster.members)} members, {signed.id}")
+    if json:
+        _print(signed, as_json=True)
+    else:
+        say(f"in use: version {signed.roster.version}, {len(signed.roster.members)} members, {signed.id}")
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="A roster.")], home: HomeFolder = HOME, json: Json = False) -> None:
+def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A roster.")], home: HomeFolder = HOME, json: Json = False) -> None:
     """Check a roster: every signature, this member's keys in it, and that it follows the one in use."""
     from oneteam.alliance.home import Home, read_text_file
     from oneteam.alliance.roster import open_roster, verify_roster
@@ -83,7 +92,7 @@ def check(file: Annotated[Path, typer.Argument(help="A roster.")], home: HomeFol
 
 @app.command()
 def show(
-    file: Annotated[Path | None, typer.Argument(help="A roster; the one in use without it.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A roster; the one in use without it.")] = None,
     home: HomeFolder = HOME,
     json: Json = False,
 ) -> None:
@@ -94,20 +103,23 @@ def show(
     _print(open_roster(read_text_file(file)) if file else Home.open(home).roster(), as_json=json)
 
 
-def _finish(text: str, out: Path, home: Path) -> None:
+def _finish(text: str, out: Path, home: Path, *, as_json: bool) -> None:
     """Write the signed text; take it into use when it is complete."""
     from oneteam.alliance.home import Home
     from oneteam.alliance.roster import open_roster
     from oneteam.cli.member import write_out
     from oneteam.cli.render import say
 
-    write_out(text, out)
+    write_out(text, out, tell=not as_json)
     signed = open_roster(text)
-    _print(signed, as_json=False)
+    if not signed.missing:
+        Home.open(home).keep_roster(text)
+    _print(signed, as_json=as_json)
+    if as_json:
+        return
     if signed.missing:
         say(f"still to sign: {', '.join(signed.missing)}")
         return
-    Home.open(home).keep_roster(text)
     say("signed by all, and in use here; the others run `oneteam roster keep FILE`")
 
 
@@ -126,7 +138,8 @@ def _print(signed: SignedRoster, *, as_json: bool) -> None:
         for member in signed.roster.members
     ]
     if as_json:
-        print_json({"id": signed.id, "alliance": signed.roster.alliance.model_dump(), "version": signed.roster.version, "members": rows})
+        head = {"id": signed.id, "alliance": signed.roster.alliance.model_dump(), "version": signed.roster.version}
+        print_json({**head, "members": rows, "missing": list(signed.missing)})
         return
     say(f"{signed.roster.alliance.en} {signed.roster.alliance.ko}".rstrip() + f", version {signed.roster.version}")
     say(f"id {signed.id}")

@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from oneteam.cli.completion import measure_names
+
 app = typer.Typer(
     help="Mobility measures from a carrier's own events and roaming records. 통신사 자체 데이터로 이동 지표를 만듭니다.",
     no_args_is_help=True,
 )
 notify = typer.Typer(
-    help="Lists of own subscribers to be told something; they stay at the carrier. 자사 가입자 알림 명단", no_args_is_help=True
+    help="Lists of own subscribers to be told something; they stay at the carrier. 자사 가입자 알림 명단입니다.", no_args_is_help=True
 )
 app.add_typer(notify, name="notify")
 
@@ -26,7 +28,7 @@ DAY = ["%Y-%m-%d"]
 
 @app.command()
 def ingest(
-    sources: Annotated[list[Path], typer.Argument(help="Files or folders: Parquet, CSV, gzipped CSV.", metavar="SRC...")],
+    sources: Annotated[list[Path], typer.Argument(help="Files or folders: Parquet, CSV, gzipped CSV.", metavar="SRC")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The dataset's folder; made if absent, added to if present.")],
     schema: Annotated[str, typer.Option(help="auto, the name of a known schema, or a mapping file (.toml) for any other table.")] = "auto",
     timezone: Annotated[str, typer.Option(help="Whose midnight ends a day.")] = "Asia/Seoul",
@@ -128,7 +130,10 @@ def measures(json: Json = False) -> None:
 
 @app.command()
 def measure(
-    names: Annotated[list[str], typer.Argument(help="One or more measures; see `oneteam telecom measures`.", metavar="NAME...")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="One or more measures; see `oneteam telecom measures`.", metavar="NAME", autocompletion=measure_names),
+    ],
     data: Data,
     engine: Annotated[
         str, typer.Option(help="auto (compiled kernel where it can, DuckDB else; keeps daily results), duckdb, spark or kernel.")
@@ -195,8 +200,8 @@ def measure(
 
 @app.command()
 def weigh(
-    residents: Annotated[Path, typer.Argument(help="Result of `measure home`: residents by zone.")],
-    census: Annotated[Path, typer.Argument(help="Census CSV: code, population and, for --margin region, region.")],
+    residents: Annotated[Path, typer.Argument(metavar="RESIDENTS", help="Result of `measure home`: residents by zone.")],
+    census: Annotated[Path, typer.Argument(metavar="CENSUS", help="Census CSV: code, population and, for --margin region, region.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="FILE.parquet or .csv with a weight for each zone.")],
     margin: Annotated[str, typer.Option(help="Census totals to agree with: zone, region or country.")] = "zone",
     deduplication_factor: Annotated[float, typer.Option(help="Persons per subscription, below 1 where people have second SIMs.")] = 1.0,
@@ -216,8 +221,10 @@ def weigh(
 
 @app.command()
 def recode(
-    result: Annotated[Path, typer.Argument(help="Result of `measure` (.parquet, .csv or .json).")],
-    crosswalk: Annotated[Path, typer.Argument(help="CSV from_code,to_code[,weight]; weights of a from_code sum to 1.")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Result of `measure` (.parquet, .csv or .json).")],
+    crosswalk: Annotated[
+        Path, typer.Argument(metavar="CROSSWALK", help="CSV from_code,to_code[,weight]; weights of a from_code sum to 1.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="FILE.parquet, .csv or .json.")],
     zone_version: Annotated[str, typer.Option(help="Name of the edition that the new codes belong to.")],
     json: Json = False,
@@ -232,7 +239,7 @@ def recode(
 
 @app.command()
 def plot(
-    result: Annotated[Path, typer.Argument(help="Result of `measure` (.parquet, .csv or .json).")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Result of `measure` (.parquet, .csv or .json).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="FILE.png or FILE.svg.")],
     data: Annotated[Path | None, typer.Option("--data", "-d", help="The dataset, for its zones.")] = None,
     zones: Annotated[Path | None, typer.Option(help="A zones file instead.")] = None,

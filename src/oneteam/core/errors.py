@@ -4,6 +4,7 @@
 
     OneteamError                      code, public message, hint, exit code, HTTP status
     ├── InputError                    exit 2, 400   what the user gave is wrong: file, row, field, allowed values
+    │   ├── UsageError                a command line with an unknown command or option, or one that is missing
     │   ├── FileUnreadableError       not there, truncated, not of the format that it claims
     │   ├── EncodingError             text that is neither UTF-8 nor CP949
     │   ├── MissingColumnError        a column that the schema needs
@@ -14,6 +15,7 @@
     │   ├── MappingError              a mapping file that says something impossible
     │   ├── DocumentError             a settings document with an unknown key or an impossible value
     │   ├── NothingFoundError         a folder, period or selection that holds no data
+    │   ├── NotThereError             an address of the web face at which there is nothing
     │   └── MissingTaskError          a forecast lacks a task of the baseline, or it is not finite
     ├── StorageError                  exit 74, 507
     │   ├── DiskFullError             no room: nothing was changed
@@ -27,7 +29,9 @@
     │   ├── BadSignatureError         a signature that does not fit its content and signer
     │   ├── ReplayError               a message, nonce or round that was seen before, or is too old or from the future
     │   ├── RefusedError              the policy or the budget refuses; every reason is listed, none depends on data
-    │   └── LogError                  an audit log that was changed, cut, rolled back or split
+    │   ├── LogError                  an audit log that was changed, cut, rolled back or split
+    │   ├── SignInError               nobody is signed in, or name and password do not fit
+    │   └── ForbiddenError            the account may not do this, or a form comes from another site
     └── WireError                     exit 69, 502   members could not talk
         ├── UnreachableError          hub or member does not answer
         ├── TooLargeError             a message over the limit
@@ -78,6 +82,12 @@ class InputError(OneteamError):
     code = "input"
     exit_code = 2
     http_status = 400
+
+
+class UsageError(InputError):
+    """A command line with an unknown command or option, a missing one, or a value of the wrong type."""
+
+    code = "input.usage"
 
 
 class FileUnreadableError(InputError):
@@ -138,6 +148,13 @@ class NothingFoundError(InputError):
     """A folder, period or selection holds no data."""
 
     code = "input.nothing_found"
+
+
+class NotThereError(InputError):
+    """There is nothing at this address of the web face, or not for this way of asking."""
+
+    code = "input.not_there"
+    http_status = 404
 
 
 class MissingTaskError(InputError):
@@ -243,6 +260,19 @@ class LogError(TrustError):
     """An audit log was changed, cut, rolled back or split."""
 
     code = "trust.log"
+
+
+class SignInError(TrustError):
+    """Nobody is signed in, or name and password do not fit."""
+
+    code = "trust.sign_in"
+    http_status = 401
+
+
+class ForbiddenError(TrustError):
+    """The account may not do this, or a request does not come from a page of this node."""
+
+    code = "trust.forbidden"
 
 
 class WireError(OneteamError):

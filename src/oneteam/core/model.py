@@ -68,7 +68,12 @@ class Document(BaseModel):
 
 
 class Text(Document):
-    """The same words in both languages."""
+    """The same words in both languages.
+
+    Args:
+        en: in English.
+        ko: in Korean; may be left out.
+    """
 
     en: Lines
     ko: Lines = ""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -214,6 +214,21 @@ class Ledger:
         with self.registry.read() as db:
             row = db.execute("SELECT body FROM ledger_release WHERE query_id = ? AND recipient = ?", [query_id, recipient]).fetchone()
         return row[0] if row else None
+
+    def kept_releases(self) -> Iterator[tuple[str, str, str]]:
+        """Query, recipient and the asked-for part of every Release that is kept, newest first; without its values, which may be long.
+
+        The third is the JSON object that `oneteam.core.model.Release` has in its fields ``query``, ``contributors``, ``rho``, ``kind``,
+        ``round`` and ``made_at``.
+        """
+        fields = ", ".join(f"'{name}', json_extract(body, '$.{name}')" for name in ("rho", "kind", "round", "made_at"))
+        parts = ", ".join(f"'{name}', json(json_extract(body, '$.{name}'))" for name in ("query", "contributors"))
+        with self.registry.read() as db:
+            rows = db.execute(
+                f"SELECT query_id, recipient, json_object({fields}, {parts}) "  # noqa: S608 - names of our own
+                "FROM (SELECT rowid AS place, query_id, recipient, CAST(body AS TEXT) AS body FROM ledger_release) ORDER BY place DESC"
+            )
+            yield from rows.fetchall()
 
     @property
     def unlevel(self) -> str:

@@ -12,7 +12,7 @@ from oneteam.core.canonical import canonical
 from oneteam.core.errors import WrongTypeError
 from oneteam.core.model import Document, Hex128, Sha256, Slug
 
-Kind = Literal["permit", "refuse", "release", "sign", "revoke", "witness", "start", "recover"]
+Kind = Literal["permit", "refuse", "release", "act", "sign", "revoke", "witness", "start", "recover"]
 Hash = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """32 bytes, base64."""
 MAX_PROOF: int = 63
@@ -24,9 +24,9 @@ class AuditEntry(Document):
 
     Args:
         at: when.
-        kind: ``permit`` or ``refuse`` a request, ``release`` what leaves, ``sign`` or ``revoke`` an agreement, ``witness`` another log's
-            misbehaviour, ``start`` of the node, ``recover`` the log after a restore.
-        request: SHA-256 of the signed request.
+        kind: ``permit`` or ``refuse`` a request, ``release`` what leaves, ``act`` on a Command, ``sign`` or ``revoke`` an agreement,
+            ``witness`` another log's misbehaviour, ``start`` of the node, ``recover`` the log after a restore.
+        request: SHA-256 of the signed request or Command.
         agreement: id of the agreement.
         query: id of the query.
         dataset: whose budget is charged.

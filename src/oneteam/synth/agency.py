@@ -54,6 +54,8 @@ def write_geography(country: Country, folder: Path) -> None:
         "employed_residents",
         "latitude",
         "longitude",
+        *(["name_ko"] if zones.names_ko else []),
+        *(["region_name_ko"] if zones.region_names_ko else []),
     ]
     rows = [
         (
@@ -67,11 +69,15 @@ def write_geography(country: Country, folder: Path) -> None:
             round(float(zones.employed[i]), 3),
             round(float(lat[i]), 6),
             round(float(lon[i]), 6),
+            *zones.names_ko[i : i + 1],
+            *zones.region_names_ko[i : i + 1],
         )
         for i in range(zones.count)
     ]
     write_rows(folder / "zones.csv", header, rows)
     properties = {c: {"name": n, "region": r} for c, n, r in zip(zones.codes, zones.names, zones.regions, strict=True)}
+    for code, korean in zip(zones.codes, zones.names_ko, strict=False):
+        properties[code]["name_ko"] = korean
     write_geojson(folder / "zones.geojson", dict(zip(zones.codes, territory.shapes, strict=True)), properties)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
 
 from oneteam.core.progress import Progress, silent
 from oneteam.store.geography import read_shapes
@@ -18,6 +19,7 @@ from oneteam.synth.gravity import Flows, make_flows
 from oneteam.synth.network import Sites, build_sites
 from oneteam.synth.outbreak import Infections, spread
 from oneteam.synth.people import People, make_people
+from oneteam.synth.provinces import generate_districts, read_provinces
 from oneteam.synth.roaming import Trips, list_trips
 from oneteam.synth.schedules import NEVER, World
 from oneteam.synth.settings import DEFAULT_CARRIERS, Carrier, CountrySettings, parse_carriers, zone_info
@@ -70,13 +72,13 @@ class Country:
 def build_country(settings: CountrySettings, progress: Progress = silent) -> Country:
     """Everything that a country's history is a function of, in memory; writes nothing."""
     carriers = settings.carriers or parse_carriers(DEFAULT_CARRIERS)
-    settings = settings.model_copy(update={"carriers": carriers})
+    settings = settings.check().model_copy(update={"carriers": carriers})
     seed, days = settings.seed, settings.days
     midnight_s = _midnights(settings)
     progress("zones", 0, None)
-    zones = read_zones(settings.zones) if settings.zones else generate_zones(seed, settings.zone_count)
+    zones, shapes = _zones(settings)
     od = read_od(settings.od, zones.region_codes) if settings.od else None
-    territory = settle(zones, read_shapes(settings.shapes) if settings.shapes else None, od, seed)
+    territory = settle(zones, shapes, od, seed)
     flows = make_flows(zones, territory, od)
     progress("people", 0, None)
     people = make_people(
@@ -95,6 +97,14 @@ def build_country(settings: CountrySettings, progress: Progress = silent) -> Cou
     trips = list_trips(world, days, prevalence, outbreak=settings.outbreak)
     infections = _run_outbreak(settings, world, people, trips, progress)
     return Country(settings, carriers, zones, territory, flows, people, sites, world, trips, infections, prevalence, midnight_s)
+
+
+def _zones(settings: CountrySettings) -> tuple[Zones, dict[str, BaseGeometry] | None]:
+    """The zones and, where they are given or made with them, their shapes."""
+    if settings.shape is not None:
+        return generate_districts(settings.seed, settings.zone_count, read_provinces(settings.shape))
+    zones = read_zones(settings.zones) if settings.zones else generate_zones(settings.seed, settings.zone_count)
+    return zones, read_shapes(settings.shapes) if settings.shapes else None
 
 
 def _midnights(settings: CountrySettings) -> npt.NDArray[np.int64]:
@@ -135,5 +145,6 @@ def _run_outbreak(settings: CountrySettings, world: World, people: People, trips
         first_venue=int(places.venue_start[0]),
         first_airport=int(places.venue_start[-1]),
         homes=places.homes,
+        transmission=settings.transmission,
         progress=lambda day: progress("outbreak", day + 1, settings.days),
     )

@@ -93,11 +93,12 @@ def _write_networks(country: Country, folder: Path) -> None:
 
 def _write_outbound(country: Country, folder: Path, progress: Progress) -> int:
     rows = 0
+    days = country.settings.event_days
     for i, carrier in enumerate(country.carriers):
         progress("roaming", i, len(country.carriers))
         with RowGroupWriter(folder / carrier.name / "roaming" / "outbound.parquet", OUTBOUND) as writer:
             start, seed = country.settings.start_date, country.settings.seed
-            for table in outbound_tables(country.trips, country.people, i, country.midnight_s, start, seed):
+            for table in outbound_tables(country.trips, country.people, i, country.midnight_s[: days.stop + 1], start, seed, days.start):
                 writer.write(table)
             rows += writer.rows
     return rows
@@ -120,17 +121,18 @@ class _Written:
 def _write_events(country: Country, folder: Path, progress: Progress) -> _Written:
     """Write all days' events, true trips and presence."""
     settings = country.settings
-    radio = _radio(country, 0)
+    radio = _radio(country, settings.event_days.start)
     maker = _event_maker(country, radio)
     written = _Written(dict.fromkeys((c.name for c in country.carriers), 0))
-    expected = settings.events_per_day * country.people.subscriptions * settings.days / 1e6
+    days = settings.event_days
+    expected = settings.events_per_day * country.people.subscriptions * len(days) / 1e6
     moves = {int(d) for sites in country.sites for d in np.unique(sites.moves_on) if d > 0}
     blocks = range(0, country.people.count, PERSONS_PER_BLOCK)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.threads))
         od = stack.enter_context(truth.od_writer(folder))
         presence = stack.enter_context(truth.presence_writer(folder))
-        for period in _periods(settings.days, moves):
+        for period in _periods(days, moves):
             if period.start in moves:
                 radio = _radio(country, period.start)
             tasks = [_task(maker, radio, country.day(number), first) for number in period for first in blocks]
@@ -189,9 +191,9 @@ def _write_day(
     return parts
 
 
-def _periods(days: int, moves: set[int]) -> list[range]:
+def _periods(days: range, moves: set[int]) -> list[range]:
     """Runs of days during which no site moves."""
-    edges = [0, *sorted(d for d in moves if d < days), days]
+    edges = [days.start, *sorted(d for d in moves if days.start < d < days.stop), days.stop]
     return [range(a, b) for a, b in pairwise(edges)]
 
 

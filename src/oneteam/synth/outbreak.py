@@ -106,7 +106,15 @@ def _all(value: int, like: Index) -> Index:
 
 
 def spread(
-    world: World, trips: Trips, days: int, *, first_venue: int, first_airport: int, homes: int, progress: Callable[[int], None]
+    world: World,
+    trips: Trips,
+    days: int,
+    *,
+    first_venue: int,
+    first_airport: int,
+    homes: int,
+    transmission: float = 1.0,
+    progress: Callable[[int], None],
 ) -> Infections:
     """Let the infection run; fills ``world.isolated_from`` on the way.
 
@@ -117,6 +125,7 @@ def spread(
         first_venue: first place that is a venue.
         first_airport: first place that is an airport (nobody is infected there).
         homes: number of homes.
+        transmission: multiplies the rates of infection.
         progress: told the day.
     """
     record = _Record(world, np.full(len(world.home), NEVER, np.int16), [])
@@ -133,7 +142,7 @@ def spread(
             continue
         hosts = infectious_on(world.seed, record.infected_on, day)
         if len(hosts):
-            person, infector, setting, place = _one_day(world, hosts, record.infected_on, day, (homes, first_venue, first_airport))
+            person, infector, setting, place = _one_day(world, hosts, record.infected_on, day, (homes, first_venue, first_airport), transmission)
             record.add(day, person, infector, setting, place, _all(-1, person))
         progress(day)
     return record.result()
@@ -162,7 +171,7 @@ def infectious_on(seed: np.uint64, infected_on: npt.NDArray[np.int16], day: int)
 
 
 def _one_day(
-    world: World, hosts: Index, infected_on: npt.NDArray[np.int16], day: int, bounds: tuple[int, int, int]
+    world: World, hosts: Index, infected_on: npt.NDArray[np.int16], day: int, bounds: tuple[int, int, int], transmission: float
 ) -> tuple[Index, Index, Index, Index]:
     """New infections of a day: (person, infector, setting, place)."""
     carried = plan_people(world, hosts, day)
@@ -176,7 +185,7 @@ def _one_day(
     place, person, start_s, end_s = (np.concatenate(part) for part in zip(*exposed, strict=True))
     order = np.argsort(place, kind="stable")
     kinds = (bounds[0], world.first_class, bounds[1])
-    return _infect(world.seed, day, carried, hosts, place[order], person[order], start_s[order], end_s[order], kinds)
+    return _infect(world.seed, day, carried, hosts, place[order], person[order], start_s[order], end_s[order], kinds, transmission)
 
 
 @compiled
@@ -218,6 +227,7 @@ def _infect(
     start_s: Index,
     end_s: Index,
     kinds: tuple[int, int, int],
+    transmission: float,
 ) -> tuple[Index, Index, Index, Index]:
     """Try every meeting of a host and a susceptible person, hosts in order; the first success counts."""
     done = set([np.int64(-1)])  # noqa: C405  # numba reads the type of a set from a list
@@ -242,7 +252,7 @@ def _infect(
                 if together_s <= 0 or np.int64(person[k]) in done:
                     continue
                 key = stream_key(stream_key(seed, _CONTACT, hosts[row], person[k]), day, i, k - first)
-                hazard = HAZARD_PER_HOUR[setting] * met * together_s / 3_600.0
+                hazard = transmission * HAZARD_PER_HOUR[setting] * met * together_s / 3_600.0
                 if uniform(key, 0) < 1.0 - np.exp(-hazard):
                     if n == capacity:
                         larger = np.empty((4, 2 * capacity), np.int32)

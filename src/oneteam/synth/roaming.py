@@ -117,7 +117,7 @@ def _list_trips(world: World, days: int, hazard: npt.NDArray[np.float64]) -> tup
 
 
 def outbound_tables(
-    trips: Trips, people: People, carrier: int, midnight_s: npt.NDArray[np.int64], start: date, seed: int
+    trips: Trips, people: People, carrier: int, midnight_s: npt.NDArray[np.int64], start: date, seed: int, first_day: int = 0
 ) -> Iterator[pa.Table]:
     """Roaming records of one carrier's subscribers, batch of trips by batch, in order of time within each.
 
@@ -128,6 +128,7 @@ def outbound_tables(
         midnight_s: UTC second at which each simulated local day begins, and at which the last ends, shape (days + 1,).
         start: date of day 0.
         seed: of the country.
+        first_day: of the records; earlier days have none.
     """
     days = len(midnight_s) - 1
     offsets = utc_offsets_min(start, -MAX_NIGHTS_ABROAD - 8, days + MAX_NIGHTS_ABROAD + 8)
@@ -147,6 +148,7 @@ def outbound_tables(
             trips.return_s[part][trip],
             _flight_s(offsets)[country],
             midnight_s,
+            first_day,
         )
         order = np.lexsort((row, utc_s))
         row, utc_s, kind = row[order], utc_s[order], kind[order]
@@ -183,6 +185,7 @@ def _records(
     return_s: Index,
     flight_s: npt.NDArray[np.int64],
     midnight_s: npt.NDArray[np.int64],
+    from_day: int,
 ) -> tuple[Index, npt.NDArray[np.int64], Index]:
     """(row of ``phone``, UTC second, event type) of records between landing abroad and taking off again, on the simulated days."""
     days = len(midnight_s) - 1
@@ -190,7 +193,7 @@ def _records(
     row, at, kind = np.empty(capacity, np.int32), np.empty(capacity, np.int64), np.empty(capacity, np.int32)
     n = 0
     for i in range(len(phone)):
-        for day in range(max(first_day[i], 0), min(last_day[i], days - 1) + 1):
+        for day in range(max(first_day[i], from_day), min(last_day[i], days - 1) + 1):
             key = stream_key(seed, _OUTBOUND, phone[i], day)
             low = midnight_s[day] + (depart_s[i] + flight_s[i] if day == first_day[i] else 0)
             high = midnight_s[day] + return_s[i] - flight_s[i] if day == last_day[i] else midnight_s[day + 1]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,7 +30,9 @@ class Carrier(BaseModel):
 class CountrySettings(BaseModel):
     """Everything that decides what a country looks like; equal settings give equal bytes.
 
-    ``chunk`` and ``threads`` decide only how the work is cut.
+    ``shape`` makes districts inside the provinces of a real country. ``transmission`` multiplies every contact's chance to infect.
+    ``events_from`` and ``events_until`` (inclusive) bound the days for which carriers' files and the truth about movement are written; the
+    outbreak runs over all ``days``. ``chunk`` and ``threads`` decide only how the work is cut.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +40,7 @@ class CountrySettings(BaseModel):
     zones: Path | None = None
     od: Path | None = None
     shapes: Path | None = None
+    shape: Literal["korea"] | None = None
     zone_count: Annotated[int, Field(ge=1, le=20_000)] = 250
     subscribers: Annotated[int, Field(ge=1, le=100_000_000)] = 100_000
     days: Annotated[int, Field(ge=1, le=3_660)] = 14
@@ -47,9 +50,12 @@ class CountrySettings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     roaming: bool = True
     outbreak: bool = True
+    transmission: Annotated[float, Field(ge=0, le=10)] = 1.0
     timezone: str = "Asia/Seoul"
     mcc: Annotated[int, Field(ge=200, le=799)] = 450
     events_per_day: Annotated[float, Field(ge=0.1, le=1_000)] = 14.0
+    events_from: date | None = None
+    events_until: date | None = None
     chunk: Annotated[int, Field(ge=1)] = 32_768
     threads: Annotated[int, Field(ge=1, le=64)] = 2
 
@@ -57,6 +63,30 @@ class CountrySettings(BaseModel):
     def persons(self) -> int:
         """People, of whom a share holds a second subscription."""
         return max(1, round(self.subscribers / (1 + self.multi_sim)))
+
+    @property
+    def event_days(self) -> range:
+        """Numbers of the days for which carriers' files are written."""
+        first = 0 if self.events_from is None else (self.events_from - self.start_date).days
+        last = self.days - 1 if self.events_until is None else (self.events_until - self.start_date).days
+        return range(first, last + 1)
+
+    def check(self) -> Self:
+        """These settings, if they fit together.
+
+        Raises:
+            UnknownValueError: two sources of zones, or event days outside the simulated ones.
+        """
+        if self.shape is not None and (self.zones is not None or self.shapes is not None):
+            raise UnknownValueError("--shape makes its own zones: leave out --zones and --shapes, or --shape")
+        days = self.event_days
+        if not 0 <= days.start < days.stop <= self.days:
+            last = self.start_date + timedelta(days=self.days - 1)
+            raise UnknownValueError(
+                f"--events-from and --events-until give no days between {self.start_date} and {last}, the simulated days",
+                hint="The first must not be after the last.",
+            )
+        return self
 
 
 class CountrySummary(BaseModel):

@@ -34,3 +34,4 @@ class Stream(IntEnum):
     OUTBOUND = 24
     SEEDING = 25
     PERSON_KEY = 26
+    DISTRICTS = 27

@@ -38,6 +38,8 @@ class Zones:
         employed: residents who work.
         latitude: of the centre [degrees]; NaN where unknown.
         longitude: of the centre [degrees]; NaN where unknown.
+        names_ko: names in Korean, where they are known.
+        region_names_ko: the same of each zone's region.
     """
 
     codes: tuple[str, ...]
@@ -49,6 +51,8 @@ class Zones:
     employed: Floats
     latitude: Floats
     longitude: Floats
+    names_ko: tuple[str, ...] = ()
+    region_names_ko: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -76,7 +80,7 @@ def read_zones(path: Path) -> Zones:
     """Zones from a CSV file.
 
     Columns: ``code`` (or ``kostat_2018_code``) and ``population``, and, where it has them, ``jobs``, ``employed_residents``, ``region``
-    (or ``sido``), ``region_name`` (or ``sido_name``), ``name`` (or ``sigungu_name``), ``latitude`` and ``longitude``.
+    (or ``sido``), ``region_name`` (or ``sido_name``), ``name`` (or ``sigungu_name``), ``latitude`` and ``longitude``, ``name_ko`` and ``region_name_ko``.
 
     A zone without population has no people; without ``jobs`` there are as many jobs as working residents; without a region it is the
     first two characters of the code.
@@ -98,6 +102,9 @@ def read_zones(path: Path) -> Zones:
     def texts(*columns: str) -> list[str | None]:
         return [next((t for c in columns if (t := row.text(c)) is not None), None) for row in rows.rows]
 
+    def korean(column: str) -> tuple[str, ...]:
+        return tuple(t or c for t, c in zip(texts(column), codes, strict=True)) if column in rows.columns else ()
+
     population = np.nan_to_num(numbers("population"))
     if population.sum() <= 0:
         raise UnknownValueError(f"{path}: nobody lives in any zone; at least one population must be above 0")
@@ -116,6 +123,8 @@ def read_zones(path: Path) -> Zones:
         employed=employed,
         latitude=numbers("latitude", -90, 90),
         longitude=numbers("longitude", -180, 180),
+        names_ko=korean("name_ko"),
+        region_names_ko=korean("region_name_ko"),
     )
 
 

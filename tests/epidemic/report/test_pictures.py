@@ -128,7 +128,7 @@ def test_languages():
     assert ENGLISH.text(words("a", "가")) == "a"
     assert BOTH.plain(words("a", "가")) == "a · 가"
     for bad in ("fr", "en,en", ""):
-        with pytest.raises(UnknownValueError, match="--language"):
+        with pytest.raises(UnknownValueError, match="--lang"):
             Voice.parse(bad)
 
 

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from oneteam.cli.epidemic_forecasting import register
 from oneteam.core.errors import NothingFoundError, UnknownValueError
 from oneteam.epidemic.service import backtest as service
-from oneteam.epidemic.service.backtest import BacktestSettings, backtest, read_member
+from oneteam.epidemic.service.backtest import BacktestSettings, backtest
 from oneteam.epidemic.service.files import forecast_path
 from oneteam.epidemic.service.forecast import forecast_now
 from oneteam.epidemic.service.inputs import InputFiles, parse_horizons, read_inputs
+from oneteam.epidemic.service.output import read_member
 from tests.epidemic.forecasting.synthetic import PLACES, rows_of, seasonal_counts, vintages_of
 
 FIRST = date(2021, 8, 7)

@@ -257,7 +257,7 @@ def test_a_place_without_population_has_no_rate_and_does_not_stop_the_page(tmp_p
         (ReportSettings(model="other"), UnknownValueError, "no model 'other'; it has: oneteam-ensemble"),
         (ReportSettings(reference_date=LAST + WEEK), NothingFoundError, "no forecast .* 2024-03-30; it has 2024-03-02 to 2024-03-23"),
         (ReportSettings(aggregate="XX"), UnknownValueError, "--aggregate XX"),
-        (ReportSettings(language="fr"), UnknownValueError, "--language fr"),
+        (ReportSettings(language="fr"), UnknownValueError, "--lang fr"),
         (ReportSettings(threshold="many"), UnknownValueError, "--threshold many"),
     ],
 )

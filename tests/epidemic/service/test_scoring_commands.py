@@ -127,7 +127,7 @@ def test_score_writes_tables_pictures_and_json(hub):
     assert found["rate_change_limits"] == "2023-24"
     assert {p.name for p in (hub / "out").iterdir()} == {
         "scores.json", "summary.csv", "by_horizon.csv", "by_location.csv", "by_week.csv",
-        "by_horizon_and_week.png", "calibration.png", "by_location.png", "reliability.png",
+        "by_horizon_and_week.png", "calibration.png", "by_location.png", "reliability.png", "reliability-rate-change.png",
     }  # fmt: skip
     assert json.loads((hub / "out" / "scores.json").read_text()) == found
     assert read_table(hub / "out" / "by_week.csv").num_rows == 4

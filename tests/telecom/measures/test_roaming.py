@@ -21,6 +21,7 @@ from oneteam.telecom.measures.roaming import (
     days_abroad,
     departures,
     inbound_roamers,
+    travellers,
 )
 
 KST_S = 9 * 3600
@@ -194,6 +195,23 @@ def test_days_abroad_counts_local_days_where_the_subscriber_was():
 def test_days_abroad_splits_at_the_month_and_names_the_unknown_country():
     stay = [abroad_event(1, at(28, "12:00:00"), None), abroad_event(1, at(29, "12:00:00"), ""), abroad_event(1, at(30, "12:00:00"), "ZZ")]
     assert rows(days_abroad(inputs([], stay))) == [(1, FEB, "ZZ", 1), (1, FEB + 1, "ZZ", 2)]
+
+
+def test_travellers_are_distinct_by_day_at_home_and_country():
+    # Paris in the evening is the next day in Korea; two countries on one day are two keys; a record without country is ZZ.
+    seen = [
+        abroad_event(1, at(4, "23:30:00"), "FR", -8),
+        abroad_event(1, at(4, "23:50:00"), "FR", -8),
+        abroad_event(1, at(5, "00:30:00"), "FR", -8),
+        abroad_event(1, at(5, "12:00:00"), "JP"),
+        abroad_event(2, at(5, "12:00:00"), None),
+    ]
+    assert rows(travellers(inputs([home_event(3, at(5, "12:00:00"))], seen))) == [
+        (1, FIRST + 4, "FR", 1),
+        (1, FIRST + 5, "FR", 1),
+        (1, FIRST + 5, "JP", 1),
+        (2, FIRST + 5, "ZZ", 1),
+    ]
 
 
 def test_inbound_roamers_are_distinct_by_day_country_and_zone():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from oneteam.epidemic.drawing.sheet import BAND, HAIRLINE, MUTED, SERIES, caption, label, sheet
@@ -81,21 +82,44 @@ def calibration_chart(rows: Sequence[ScoreRow], pit: Mapping[str, Floats], subti
 def reliability_chart(curves: Mapping[str, Reliability], subtitle: str) -> Figure:
     """Forecast probability against observed frequency, with 95% intervals; the area of a point grows with its forecasts."""
     figure, (axes,) = sheet(1, 1, "Reliability of threshold probabilities", subtitle, width_in=6.5, row_in=5.2)
-    axes.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls="--")
-    for number, (name, curve) in enumerate(curves.items()):
-        colour = SERIES[number % len(SERIES)]
-        axes.vlines(curve.forecast, curve.low, curve.high, color=colour, lw=1.0, alpha=0.6)
-        axes.plot(curve.forecast, curve.frequency, "-", color=colour, lw=1.2)
-        axes.scatter(
-            curve.forecast, curve.frequency, 12 + 150 * curve.count / max(1, curve.count.max()), color=colour, alpha=0.8, label=name
-        )
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
-    axes.xaxis.grid(visible=True, color=HAIRLINE, lw=0.5)
+    _diagram(axes, curves)
     caption(axes, "How often what was forecast with a probability happened")
     label(axes, x="forecast probability", y="observed frequency")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     return figure
+
+
+def category_chart(curves: Mapping[str, Mapping[str, Reliability]], subtitle: str) -> Figure:
+    """Reliability of each rate-change category, a panel each.
+
+    Args:
+        curves: by model and category.
+        subtitle: of what.
+    """
+    categories = list(next(iter(curves.values())))
+    figure, panels = sheet(2, 3, "Reliability of rate-change categories", subtitle, width_in=9.5, row_in=3.2)
+    for axes, category in zip(panels, categories, strict=False):
+        _diagram(axes, {model: by_category[category] for model, by_category in curves.items()})
+        caption(axes, category.replace("_", " "))
+        label(axes, x="forecast probability", y="observed frequency")
+    handles, names = panels[0].get_legend_handles_labels()
+    for axes in panels[len(categories) :]:
+        axes.set_axis_off()
+    panels[-1].legend(handles, names, frameon=False, fontsize=8, loc="center left")
+    return figure
+
+
+def _diagram(axes: Axes, curves: Mapping[str, Reliability]) -> None:
+    axes.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls="--")
+    for number, (name, curve) in enumerate(curves.items()):
+        colour = SERIES[number % len(SERIES)]
+        size = 12 + 150 * curve.count / max(1, curve.count.max())
+        axes.vlines(curve.forecast, curve.low, curve.high, color=colour, lw=1.0, alpha=0.6)
+        axes.plot(curve.forecast, curve.frequency, "-", color=colour, lw=1.2)
+        axes.scatter(curve.forecast, curve.frequency, size, color=colour, alpha=0.8, label=name)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.xaxis.grid(visible=True, color=HAIRLINE, lw=0.5)
 
 
 def place_chart(by_location: pa.Table, subtitle: str, *, relative: bool) -> Figure:

@@ -20,7 +20,12 @@ Floats = npt.NDArray[np.float32]
 
 
 class Period(Document):
-    """From a day to a day, both included."""
+    """From a day to a day, both included.
+
+    Args:
+        first: ``from`` in the file.
+        last: ``to`` in the file.
+    """
 
     first: date = Field(alias="from")
     last: date = Field(alias="to")
@@ -59,7 +64,13 @@ class Measure(Document):
 
 
 class ContactCut(Measure):
-    """Fewer contacts in a setting; ``reduction`` is by how much each person's contacts fall there, given that others keep theirs."""
+    """Fewer contacts in a setting; ``reduction`` is by how much each person's contacts fall there, given that others keep theirs.
+
+    Args:
+        kind: of the measure.
+        setting: school, work, community or home, as the model's contacts have it.
+        reduction: share of each person's contacts there that fall away.
+    """
 
     kind: Literal["contacts"]
     setting: str
@@ -67,7 +78,13 @@ class ContactCut(Measure):
 
 
 class SchoolClosing(Measure):
-    """Schools closed; ``home_increase`` is by how much contacts at home grow for those who stay there."""
+    """Schools closed; ``home_increase`` is by how much contacts at home grow for those who stay there.
+
+    Args:
+        kind: of the measure.
+        share: of schools.
+        home_increase: relative growth of contacts at home.
+    """
 
     kind: Literal["close_schools"]
     share: Share = 1.0
@@ -75,14 +92,25 @@ class SchoolClosing(Measure):
 
 
 class WorkFromHome(Measure):
-    """A share of workers stays at home: they meet nobody at work, and do not commute."""
+    """A share of workers stays at home: they meet nobody at work, and do not commute.
+
+    Args:
+        kind: of the measure.
+        share: of workers.
+    """
 
     kind: Literal["work_from_home"]
     share: Share
 
 
 class Masks(Measure):
-    """Masks outside the home: transmission falls by coverage times effectiveness between two who both take part."""
+    """Masks outside the home: transmission falls by coverage times effectiveness between two who both take part.
+
+    Args:
+        kind: of the measure.
+        coverage: share of people who wear one.
+        effectiveness: by which a mask lowers transmission.
+    """
 
     kind: Literal["masks"]
     coverage: Share
@@ -90,21 +118,36 @@ class Masks(Measure):
 
 
 class MobilityCut(Measure):
-    """Fewer trips out of and into the zones; with ``ages``, of the zones' residents of these ages, wherever they go."""
+    """Fewer trips out of and into the zones; with ``ages``, of the zones' residents of these ages, wherever they go.
+
+    Args:
+        kind: of the measure.
+        reduction: share of trips that fall away.
+    """
 
     kind: Literal["mobility"]
     reduction: Share
 
 
 class Isolation(Measure):
-    """Tests and isolation: a share of those who can be found stays away from others; with ``ages``, of infectious people of these ages."""
+    """Tests and isolation: a share of those who can be found stays away from others; with ``ages``, of infectious people of these ages.
+
+    Args:
+        kind: of the measure.
+        share: of those who can be found.
+    """
 
     kind: Literal["isolation"]
     share: Share
 
 
 class Border(Measure):
-    """Fewer infections brought in, by residents of the zones and ages."""
+    """Fewer infections brought in, by residents of the zones and ages.
+
+    Args:
+        kind: of the measure.
+        reduction: share of infections that no longer come in.
+    """
 
     kind: Literal["border"]
     reduction: Share
@@ -114,6 +157,10 @@ class Vaccinate(Measure):
     """A campaign: so many doses a day for all of the zones and ages together, spread over their residents.
 
     A dose to somebody who is infected, recovered or vaccinated already has no effect: the fewer are susceptible, the fewer doses count.
+
+    Args:
+        kind: of the measure.
+        doses_per_day: for all of them together.
     """
 
     kind: Literal["vaccination"]

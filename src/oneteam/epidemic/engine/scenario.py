@@ -75,7 +75,15 @@ class ModelChoice(Document):
 
 
 class Run(Document):
-    """How it is run."""
+    """How it is run.
+
+    Args:
+        first_day: of the simulation.
+        days: how many.
+        members: how many simulations.
+        seed: of all random numbers.
+        sampler: ``fast``, or ``exact`` binomial draws, which take two to three times as long.
+    """
 
     first_day: date
     days: Annotated[int, Field(ge=1, le=3660)] = 180
@@ -85,14 +93,26 @@ class Run(Document):
 
 
 class Infected(Document):
-    """Infected people at the start, spread over zones and ages by population."""
+    """Infected people at the start, spread over zones and ages by population.
+
+    Args:
+        people: how many.
+        zones: codes, or the beginning of codes; all where none is given.
+    """
 
     people: Annotated[int, Field(ge=0)]
     zones: tuple[str, ...] = ()
 
 
 class Imports(Document):
-    """Infections brought in: so many a day, spread over zones by population. They are residents coming home, so nobody is added."""
+    """Infections brought in: so many a day, spread over zones by population. They are residents coming home, so nobody is added.
+
+    Args:
+        per_day: how many a day.
+        zones: codes, or the beginning of codes; all where none is given.
+        first: their first day; ``from`` in the file; the simulation's without it.
+        last: their last day; ``to`` in the file; the simulation's without it.
+    """
 
     per_day: NotNegative
     zones: tuple[str, ...] = ()

@@ -90,6 +90,8 @@ class FilterState:
         high: upper ends.
         log_score: mean log density of reports one week ahead.
         settings: that were used.
+        in_vain: cases that were to be expected in a place that has reported none at all: those that others sent at steady transmission,
+            and those that the filter believed in; NaN for a place with a case, shape (places,).
     """
 
     state: Floats
@@ -98,6 +100,7 @@ class FilterState:
     high: Floats
     log_score: float
     settings: FilterSettings
+    in_vain: Floats
 
     @property
     def reproduction(self) -> tuple[Floats, Floats, Floats]:
@@ -151,7 +154,8 @@ def run_filter(
         settings.taper_susceptible,
         1.0 if settings.few_counted else 0.0,
     )
-    return FilterState(state, history[0], history[1], history[2], float(log_score), settings)
+    in_vain = _expected_in_vain(counts, population, share, history[0, :, _INCIDENCE], settings.outside)
+    return FilterState(state, history[0], history[1], history[2], float(log_score), settings, in_vain)
 
 
 def tuned_filter(
@@ -183,13 +187,34 @@ def filter_quantiles(found: FilterState, population: Floats, steps: int, seed: i
 
 
 def filter_paths(found: FilterState, population: Floats, steps: int, seed: int, coupling: Floats | None = None, draws: int = 5) -> Floats:
-    """Trajectories of reports, shape (steps, places, members x draws); every member goes on several times."""
+    """Trajectories of reports, shape (steps, places, members x draws); every member goes on several times.
+
+    The model lets every place be reached from every other one. A place that has reported zeros only speaks against that: its reports are
+    the model's times an unknown factor, a priori Gamma(1, 1). After F cases expected in vain that is Gamma(1, 1 + F): next to nothing after
+    years beside an epidemic, about the model's own word where one has just begun elsewhere.
+    """
     s = found.settings
     share = _shares(population) if coupling is None else np.where(coupling.sum(axis=1, keepdims=True) > 0, coupling, _shares(population))
     state = np.repeat(found.state, draws, axis=2)
     key = np.uint64(key_of(seed, _STREAM, 3))
     rates = (s.walk, s.shared, s.damping, s.report_cv, s.outside, s.same_week, s.ascertained, 1.0 / s.waning_weeks)
-    return _project(state, population, share, key, steps, *rates)
+    paths = _project(state, population, share, key, steps, *rates)
+    spared = np.flatnonzero(np.isfinite(found.in_vain))
+    if len(spared):
+        random = np.random.default_rng(key_of(seed, _STREAM, 4))
+        factor = random.exponential(1.0 / (1.0 + found.in_vain[spared, None]), (len(spared), state.shape[2]))
+        paths[:, spared] = random.poisson(factor * paths[:, spared])
+    return paths
+
+
+def _expected_in_vain(counts: Floats, population: Floats, share: Floats, believed: Floats, outside: float) -> Floats:
+    known = np.isfinite(counts)
+    spared = known.any(axis=0) & ~(np.nan_to_num(counts) > 0).any(axis=0)
+    sent = outside * population * ((np.nan_to_num(counts) / population) @ share.T)
+    expected = believed.copy()
+    expected[1:] += sent[:-1]
+    total: Floats = np.where(known, expected, 0.0).sum(axis=0)
+    return np.where(spared, total, np.nan)
 
 
 def _shares(population: Floats) -> Floats:

@@ -20,6 +20,7 @@ from oneteam.epidemic.forecasting.boosted import BoostedModel, BoostingSettings,
 from oneteam.epidemic.forecasting.features import rows_to_forecast, rows_to_learn
 from oneteam.epidemic.forecasting.filter import RECENT_WEEKS, filter_paths, tuned_filter
 from oneteam.epidemic.forecasting.history import History, data_day, history_panel
+from oneteam.epidemic.forecasting.holidays import HolidayEffect, Holidays, learn_holiday_effect
 from oneteam.epidemic.forecasting.linear import LinearModel, fit_linear
 from oneteam.epidemic.forecasting.mobility import Movement
 from oneteam.epidemic.forecasting.nowcast import Revisions, completed, learn_revisions, nowcast_quantiles
@@ -47,6 +48,8 @@ LEAST_WEEKS: Final = 8
 """The filter needs so many."""
 LEAST_ROWS: Final = 150
 """Fewer examples of a step are not learned from."""
+NO_AGGREGATE: Final = "none"
+"""In place of a code: no place is the sum of the others."""
 AGGREGATE_SHARE: Final = 0.5
 """How far the aggregate's forecast moves, in logarithm, to the sum of the places' medians."""
 
@@ -62,6 +65,8 @@ class Known:
         histories: whole; they are cut at the day of the data.
         movement: whole; cut likewise.
         breaks: days on which testing or reporting changed; those after the day of the data are not known.
+        aggregate: code of the place that is the sum of the others, or `NO_AGGREGATE`; found by its numbers when None.
+        holidays: past and future ones; their effect is learned from the snapshot. None where they are not to be used.
     """
 
     snapshot: Snapshot
@@ -70,6 +75,8 @@ class Known:
     histories: Sequence[History]
     movement: Movement | None = None
     breaks: Sequence[date] = ()
+    aggregate: str | None = None
+    holidays: Holidays | None = None
 
     @property
     def population(self) -> Floats:
@@ -98,6 +105,9 @@ class Known:
     def own_panel(self, snapshot: Snapshot) -> Panel:
         """The target as a panel, with what is known of movement."""
         panel = panel_of(snapshot, self.population)
+        if self.aggregate is not None:
+            codes = snapshot.locations
+            panel = replace(panel, aggregate=codes.index(self.aggregate) if self.aggregate in codes else None)
         day = data_day(snapshot.reference_date, snapshot.as_of)
         if self.movement is not None:
             panel = replace(panel, movement=self.movement.index_by_week(panel.places, panel.weeks, day))
@@ -108,6 +118,30 @@ class Known:
     def seasonal(self) -> bool:
         """Whether the time of year is learned from: only where histories show seasons; two years of a pandemic can look like one."""
         return bool(self.histories)
+
+    @cached_property
+    def holiday_effect(self) -> HolidayEffect:
+        """What the snapshot tells of holidays."""
+        assert self.holidays is not None
+        return learn_holiday_effect(self.snapshot.values, self.snapshot.weeks, self.holidays)
+
+    @cached_property
+    def without_holidays(self) -> Known:
+        """The same with counts as they would have been on working days all through."""
+        if self.holidays is None:
+            return self
+        calm = [replace(s, values=s.values / self._holiday_factor(s.weeks)[:, None]) for s in (self.snapshot, *self.earlier)]
+        return replace(self, snapshot=calm[0], earlier=calm[1:], holidays=None)
+
+    def with_holidays(self, forecasts: QuantileForecasts) -> QuantileForecasts:
+        """Forecasts made `without_holidays`, with the effect of the holidays in the weeks that they are for."""
+        if self.holidays is None:
+            return forecasts
+        return replace(forecasts, values=forecasts.values * self._holiday_factor(forecasts.target_end_date)[:, None])
+
+    def _holiday_factor(self, ends: npt.NDArray[np.datetime64]) -> Floats:
+        assert self.holidays is not None
+        return self.holiday_effect.factor(self.holidays, ends)
 
 
 Learned = LinearModel | BoostedModel | None
@@ -138,7 +172,7 @@ def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Lear
     steps = list(range(1, max(horizons) + known.snapshot.lag_weeks + SPARE_STEPS + 1))
     if not steps:
         return None
-    panels = known.panels()
+    panels = known.without_holidays.panels()
     seasonal = known.seasonal
     rows = rows_to_learn(panels, steps, all_year=not seasonal)
     # Spread is learned from seasons left out: one season alone teaches none.
@@ -148,6 +182,22 @@ def learn(member: str, known: Known, horizons: Sequence[int], seed: int) -> Lear
     if member == LINEAR:
         return base
     return fit_boosted(rows, base, seed, BoostingSettings(with_level=member == BOOSTED))
+
+
+def stand_in(member: str, learned: Learned, known: Known, horizons: Sequence[int]) -> str | None:
+    """Why persistence stands in for a member as a whole; None where the member speaks for itself.
+
+    Args:
+        member: its name.
+        learned: from `learn`.
+        known: of the date.
+        horizons: weeks from the reference date.
+    """
+    if member == BASELINE or max(horizons) + known.snapshot.lag_weeks < 1:
+        return None
+    if member == FILTER:
+        return f"the filter needs {LEAST_WEEKS} weeks" if len(known.snapshot.weeks) < LEAST_WEEKS else None
+    return None if learned is not None else f"under {LEAST_ROWS} examples of a step, or all of one season"
 
 
 def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int], seed: int = 1) -> QuantileForecasts:
@@ -160,6 +210,12 @@ def forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int
         horizons: weeks from the reference date; those of weeks already reported become nowcasts of their final values.
         seed: of the filter's ensemble.
     """
+    if member == BASELINE:  # what others are compared with knows no calendar
+        return _forecast(member, learned, known, horizons, seed)
+    return known.with_holidays(_forecast(member, learned, known.without_holidays, horizons, seed))
+
+
+def _forecast(member: str, learned: Learned, known: Known, horizons: Sequence[int], seed: int) -> QuantileForecasts:
     snapshot = known.snapshot
     revisions = learn_revisions(snapshot, known.earlier)
     values = np.full((len(snapshot.locations), len(horizons), len(LEVELS)), np.nan)

@@ -36,7 +36,12 @@ FLOOR_LOG_COUNT: Final = 1.0
 LOG_SPREAD: Final = 4.0
 """Unit of logarithms: a factor of 55."""
 LARGEST_LOG: Final = 12.0
+AGGREGATE_WEEKS: Final = 8
+"""A place is taken for the sum of the others only after so many weeks with cases."""
+AGGREGATE_ROUNDING: Final = 0.002
+"""In half of the weeks it must be their sum to so much: rates and corrected counts are rounded."""
 AGGREGATE_TOLERANCE: Final = 0.05
+"""In nine weeks of ten to so much: a place may be late."""
 GAP_WEEKS: Final = 2
 
 
@@ -118,19 +123,26 @@ def panel_of(snapshot: Snapshot, population: Floats) -> Panel:
 
 
 def aggregate_of(counts: Floats) -> int | None:
-    """The place that is the sum of the others, if one is.
+    """The place that is the sum of the others week by week, if one is; a capital with as many cases as all others is not.
 
-    >>> aggregate_of(np.array([[1.0, 2.0, 3.0], [4.0, 1.0, 5.0]])), aggregate_of(np.array([[1.0, 2.0], [4.0, 9.0]]))
+    Args:
+        counts: NaN where unknown, shape (weeks, places).
+
+    >>> weeks = np.arange(1.0, 11.0)
+    >>> aggregate_of(np.column_stack([weeks, 2 * weeks, 3 * weeks])), aggregate_of(np.column_stack([weeks, 2 * weeks, 3 * weeks + 0.1]))
     (2, None)
     """
     if counts.shape[1] < 3:
         return None
     filled = np.nan_to_num(counts)
-    total = filled.sum(axis=1)
-    miss = np.abs(total[:, None] - 2.0 * filled).sum(axis=0)
-    best = int(np.argmin(miss))
-    scale = filled[:, best].sum()
-    return best if scale > 0 and miss[best] <= AGGREGATE_TOLERANCE * scale else None
+    miss = np.abs(filled.sum(axis=1)[:, None] - 2.0 * filled)
+    best = int(np.argmin(miss.sum(axis=0)))
+    busy = filled[:, best] > 0
+    if int(busy.sum()) < AGGREGATE_WEEKS:
+        return None
+    relative = miss[busy, best] / filled[busy, best]
+    exact = bool(np.median(relative) <= AGGREGATE_ROUNDING and np.quantile(relative, 0.9) <= AGGREGATE_TOLERANCE)
+    return best if exact else None
 
 
 def season_of(weeks: Days) -> tuple[Ints, Ints]:

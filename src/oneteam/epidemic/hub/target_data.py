@@ -128,11 +128,21 @@ class TargetData:
 
     @cached_property
     def reference_dates(self) -> tuple[date, ...]:
-        """Dates that have a snapshot: those of the file, or without vintages every week from the second on, one lag later."""
+        """Dates that have a snapshot; without vintages at the usual lag."""
+        return self.reference_dates_at(DEFAULT_LAG_WEEKS)
+
+    def reference_dates_at(self, lag_weeks: int) -> tuple[date, ...]:
+        """Dates that have a snapshot: those of the file, or without vintages every week of it from the second on, some weeks later.
+
+        So the newest date of pseudo-vintages has the same lag as all before it.
+
+        Args:
+            lag_weeks: of pseudo-vintages; vintages have their own.
+        """
         if self.reference_date is not None:
             return tuple(np.unique(self.reference_date).tolist())
         ends: list[date] = np.unique(self.target_end_date).tolist()
-        return tuple(end + timedelta(days=WEEK_D * DEFAULT_LAG_WEEKS) for end in ends[1:])
+        return tuple(end + timedelta(days=WEEK_D * lag_weeks) for end in ends[1:])
 
     @cached_property
     def _rows_by_vintage(self) -> Mapping[date, Ints]:

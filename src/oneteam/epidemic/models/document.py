@@ -198,7 +198,12 @@ class Vaccination(Evidenced):
 
 
 class Stock(Document):
-    """People in some compartments at the end of a day."""
+    """People in some compartments at the end of a day.
+
+    Args:
+        name: of the stock.
+        compartments: whose people are added.
+    """
 
     name: str
     compartments: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -229,7 +234,12 @@ class Variant(Evidenced):
 
 
 class Seasonality(Evidenced):
-    """Transmission follows 1 + amplitude cos(2 pi (day of year - peak) / 365.25)."""
+    """Transmission follows 1 + amplitude cos(2 pi (day of year - peak) / 365.25).
+
+    Args:
+        amplitude: of the swing, as a share of the mean.
+        peak_day_of_year: when transmission is highest.
+    """
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("amplitude", "peak_day_of_year")
 

@@ -39,6 +39,15 @@ _KOREAN: Final[tuple[tuple[str, str], ...]] = (
     (r"([\d,]+) small flows, at most 1% of any zone's trips, .*", r"구역 통행의 1% 이하인 작은 흐름 \1개를 그 구역의 다른 흐름에 합침"),
     (r"(\d+) origins had negative corrections, taken off the days before", r"\1개 국가의 음수 정정을 앞선 날에서 뺌"),
     (r"origin not identifiable: no arrivals by origin; national totals only", "국가별 입국자 자료가 없어 유입 국가 식별 불가: 전국 합계만"),
+    (
+        r"observed imports end on (\S+), (?:arrivals and )?the epidemic abroad on (\S+): the coming week ends on (\S+)",
+        r"관측된 유입은 \1, 해외 자료는 \2까지: 다음 주는 \3에 끝나는 주",
+    ),
+    (
+        r"observed imports end on (\S+), (?:arrivals and )?the epidemic abroad on (\S+): later .* the coming week ends on (\S+)",
+        r"관측된 유입은 \1, 해외 자료는 \2까지: 그 뒤의 유입은 쓰지 않음, 다음 주는 \3에 끝나는 주",
+    ),
+    (r"no observed imports: intervals are the noise .*", "관측된 유입이 없어 구간은 입국자 수의 잡음뿐"),
     (r"no observed imports: .*", "관측된 유입이 없어 구간은 사전 분포의 것"),
 )
 """Patterns of the notes of the other steps; a note that is not among them stays in English."""

@@ -131,7 +131,7 @@ class Voice:
         """
         found = tuple(LANGUAGES) if text == "both" else tuple(part.strip() for part in text.split(","))
         if not found or len(set(found)) != len(found) or not set(found) <= set(LANGUAGES):
-            raise UnknownValueError(f"--language {text}: must be en, ko, both, or both in order such as ko,en")
+            raise UnknownValueError(f"--lang {text}: must be en, ko, both, or both in order such as ko,en")
         return cls(found)
 
     def text(self, text: Text) -> str:

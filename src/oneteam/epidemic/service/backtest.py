@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -13,22 +15,31 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
-from oneteam.core.errors import OneteamError, UnknownValueError
+from oneteam.core.errors import NothingFoundError, OneteamError, UnknownValueError
 from oneteam.core.progress import Progress, silent
-from oneteam.epidemic.forecasting.combine import Combination, Past, learn_combination
-from oneteam.epidemic.forecasting.members import BOOSTED, ENSEMBLE, MEMBERS, SHAPE, anchor_of, forecast, learn, short_names
+from oneteam.epidemic.forecasting.combine import Combination, Combining, Past, learn_combination
+from oneteam.epidemic.forecasting.members import (
+    BOOSTED,
+    ENSEMBLE,
+    MEMBERS,
+    SHAPE,
+    anchor_of,
+    forecast,
+    learn,
+    short_names,
+    stand_in,
+)
 from oneteam.epidemic.forecasting.track import combined_forecasts, past_forecasts
 from oneteam.epidemic.forecasting.trajectories import sample_table
-from oneteam.epidemic.hub.forecasts import QuantileForecasts, parse_forecasts
 from oneteam.epidemic.hub.target_data import DEFAULT_LAG_WEEKS
 from oneteam.epidemic.service.files import forecast_path, write_forecasts, write_table
-from oneteam.epidemic.service.inputs import InputFiles, Inputs, chosen_dates, read_inputs
-from oneteam.store.tables import write_atomically
+from oneteam.epidemic.service.inputs import InputFiles, Inputs, chosen_dates, dates_in_gaps, read_inputs, spans
+from oneteam.epidemic.service.output import MANIFEST, STAND_IN, MemberFiles, claim
 
-MANIFEST: Final = "backtest.json"
+__all__ = ["MANIFEST", "BacktestReport", "BacktestSettings", "Failure", "backtest"]
+
 SAMPLES: Final = "samples"
 LEARN_EVERY_WEEKS: Final = 4
 PAST_DATES: Final = 40
@@ -50,6 +61,7 @@ class BacktestSettings:
             date's are forecast (horizons from 1 on: the week that ends on the reference date is known), else one.
         samples: trajectories of the combination to be written for each date.
         breaks: ISO dates on which testing or reporting changed.
+        aggregate: code of the place that is the sum of the others, or ``none``; found by its numbers when None.
     """
 
     reference_dates: str = "all"
@@ -61,6 +73,7 @@ class BacktestSettings:
     lag_weeks: int | None = None
     samples: int = 0
     breaks: tuple[str, ...] = ()
+    aggregate: str | None = None
 
     @property
     def pseudo_lag_weeks(self) -> int:
@@ -68,6 +81,10 @@ class BacktestSettings:
         if self.lag_weeks is not None:
             return self.lag_weeks
         return 0 if min(self.horizons) >= 1 else DEFAULT_LAG_WEEKS
+
+    def read(self, files: InputFiles) -> Inputs:
+        """The data, at the lag of these settings."""
+        return read_inputs(files, self.pseudo_lag_weeks, self.breaks, self.aggregate)
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,7 @@ class BacktestReport:
         kept: files that an earlier run had written.
         failures: dates that failed.
         weights: of the members on the last date.
-        notes: what was left out of the data.
+        notes: what was left out of the data, found damaged, or made otherwise than its name says.
     """
 
     out: Path
@@ -130,32 +147,39 @@ class _Task:
 
 
 def backtest(files: InputFiles, out: Path, settings: BacktestSettings, progress: Progress = silent) -> BacktestReport:
-    """Run every chosen date; what an earlier run of the same settings and files has made is kept.
+    """Run every chosen date; what an earlier run of the same settings and files has made is kept, and counts as the past of later dates.
 
     Every member's forecasts and the combination's go to ``out/model-output/MODEL/DATE-MODEL.parquet``. A date that fails is reported and
-    the others go on.
+    the others go on. A damaged file of a member is made again.
 
     Raises:
         InputError: a file that cannot be used.
         UnknownValueError: an unknown member; a folder that holds the output of other settings or data.
+        FileUnreadableError: a folder of forecasts whose manifest is damaged.
         NothingFoundError: no such date.
     """
-    inputs = read_inputs(files, settings.pseudo_lag_weeks, settings.breaks)
+    inputs = settings.read(files)
     members = _members(settings.models)
-    dates = chosen_dates(inputs.target, settings.reference_dates)
-    _claim(out, files, settings, members)
-    report = BacktestReport(out, inputs.target.label, dates, [*members, ENSEMBLE], notes=inputs.notes)
-    tasks = _open_tasks(inputs, out, members, dates, settings.learn_every_weeks)
+    dates = chosen_dates(inputs.target, settings.reference_dates, inputs.lag_weeks)
+    claim(out, _told(files, settings, members, vintages=inputs.target.has_vintages), [*members, ENSEMBLE])
+    notes = (*inputs.notes, *dates_in_gaps(inputs.target, settings.reference_dates, dates, inputs.lag_weeks))
+    report = BacktestReport(out, inputs.target.label, dates, [*members, ENSEMBLE], notes=notes)
+    made = MemberFiles(out, members)
+    tasks = _open_tasks(inputs, made, dates, settings.learn_every_weeks, report)
     total = len(members) * len(dates)
-    report.kept = total - sum(len(task.dates) for task in tasks)
+    report.kept = total - sum(day in dates for task in tasks for day in task.dates)
     done = report.kept
     progress("forecasting", done, total)
-    for made, failed in _run(tasks, files, out, settings, inputs):
-        report.made += made
+    for count, failed in _run(tasks, files, out, settings, inputs):
+        report.made += count
         report.failures += failed
-        done += made + len(failed)
-        progress("forecasting", done, total)
-    _combine_all(inputs, out, members, report, settings, progress)
+        done += count + len(failed)
+        progress("forecasting", min(done, total), total)
+    for task in tasks:
+        for day in task.dates:
+            made.read_again(task.member, day)
+    _combine_all(inputs, made, report, settings, min((day for task in tasks for day in task.dates), default=None), progress)
+    report.notes += (*_stand_ins(made, dates), *_holiday_note(inputs, dates[-1]))
     return report
 
 
@@ -168,36 +192,33 @@ def _members(wanted: Sequence[str]) -> list[str]:
     return [full for short, full in names.items() if short in chosen]
 
 
-def _claim(out: Path, files: InputFiles, settings: BacktestSettings, members: Sequence[str]) -> None:
-    """Write down what this folder is the output of; refuse one of something else."""
+def _told(files: InputFiles, settings: BacktestSettings, members: Sequence[str], *, vintages: bool) -> dict[str, dict[str, Any]]:
+    """What decides the numbers in an output folder."""
     told = asdict(settings)
     for free in ("reference_dates", "processes", "samples"):  # more can be asked for later, and processes do not change a number
         told.pop(free)
     told["models"] = list(members)
-    now = json.loads(json.dumps({"settings": told, "inputs": files.fingerprints()}))
-    path = out / MANIFEST
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if before != now:
-            raise UnknownValueError(
-                f"{out} holds forecasts of other settings or other data (see {MANIFEST} in it)",
-                hint="Give another --out, or remove the folder.",
-            )
-    else:
-        write_atomically(path, json.dumps(now, indent=1).encode())
+    told["lag_weeks"] = None if vintages else settings.pseudo_lag_weeks
+    return {"settings": told, "inputs": files.fingerprints()}
 
 
-def _open_tasks(inputs: Inputs, out: Path, members: Sequence[str], dates: Sequence[date], every: int) -> list[_Task]:
-    """What is still to be done, the slowest members first; dates that share a model together."""
+def _open_tasks(inputs: Inputs, made: MemberFiles, dates: Sequence[date], every: int, report: BacktestReport) -> list[_Task]:
+    """What is still to be done, the slowest members first; dates that share a model together.
+
+    A damaged file is made again on whichever date: it is the past of later ones.
+    """
+    damaged = set(made.damaged())
+    report.notes += tuple(f"{forecast_path(made.out, member, day)}: damaged; made again" for member, day in sorted(damaged))
     groups: dict[date, list[date]] = {}
-    for day in dates:
-        groups.setdefault(anchor_of(day, inputs.target.reference_dates, every), []).append(day)
+    for day in sorted({*dates, *(day for _, day in damaged)}):
+        groups.setdefault(anchor_of(day, inputs.reference_dates, every), []).append(day)
     tasks = []
-    for member in sorted(members, key=lambda name: (name not in (BOOSTED, SHAPE), MEMBERS.index(name))):
+    for member in sorted(made.members, key=lambda name: (name not in (BOOSTED, SHAPE), MEMBERS.index(name))):
         for anchor, days in groups.items():
-            todo = tuple(day for day in days if not forecast_path(out, member, day).exists())
+            lacking = [day for day in days if day in dates and not forecast_path(made.out, member, day).exists()]
+            todo = sorted({*lacking, *(day for day in days if (member, day) in damaged)})
             if todo:
-                tasks.append(_Task(member, anchor, todo))
+                tasks.append(_Task(member, anchor, tuple(todo)))
     return tasks
 
 
@@ -206,9 +227,18 @@ _ODD: Final = (OneteamError, ArithmeticError, LookupError, ValueError, np.linalg
 _loaded: dict[InputFiles, Inputs] = {}
 
 
-def _start(files: InputFiles, lag_weeks: int, breaks: tuple[str, ...]) -> None:
+def _start(files: InputFiles, settings: BacktestSettings) -> None:
     """In a worker: the data are read once."""
-    _loaded[files] = read_inputs(files, lag_weeks, breaks)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _loaded[files] = settings.read(files)
+
+
+def _end_with_parent() -> None:
+    """A worker waits for tasks on a pipe that its siblings hold open too: it would not notice that the parent was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(task: _Task, files: InputFiles, out: Path, settings: BacktestSettings) -> tuple[int, list[Failure]]:
@@ -231,7 +261,12 @@ def _in_one_thread(task: _Task, files: InputFiles, out: Path, settings: Backtest
             fits = learned is None or max(settings.horizons) + known.snapshot.lag_weeks in learned.steps
             of_day = learned if fits else learn(task.member, known, settings.horizons, settings.seed)
             found = forecast(task.member, of_day, known, settings.horizons, settings.seed)
+            if not found.count:
+                raise NothingFoundError(f"no horizon of {settings.horizons} can be forecast from {len(known.snapshot.weeks)} weeks")
             note = {"label": known.snapshot.label, "learned_on": str(task.anchor if fits else day), "seed": str(settings.seed)}
+            why = stand_in(task.member, of_day, known, settings.horizons)
+            if why:
+                note |= {STAND_IN: f"persistence: {why}"}
             write_forecasts(out, task.member, day, found, note)
             made += 1
         except _ODD as err:
@@ -257,9 +292,7 @@ def _run(
     # Fresh processes: a forked one would inherit the threads' locks of the compiled libraries.
     context = multiprocessing.get_context("spawn")
     count = min(settings.processes, len(tasks))
-    with ProcessPoolExecutor(
-        count, mp_context=context, initializer=_start, initargs=(files, settings.pseudo_lag_weeks, settings.breaks)
-    ) as pool:
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(files, settings)) as pool:
         jobs = {pool.submit(_work, task, files, out, settings): task for task in tasks}
         for job in as_completed(jobs):
             try:
@@ -270,41 +303,65 @@ def _run(
                 yield 0, [Failure(day, lost.member, "a worker process was killed, perhaps for memory; run again") for day in lost.dates]
 
 
-def read_member(out: Path, member: str, day: date) -> QuantileForecasts | None:
-    """A member's forecast of a date, if it was made."""
-    path = forecast_path(out, member, day)
-    return parse_forecasts(pq.read_table(path), str(path)) if path.exists() else None
-
-
 def _combine_all(
-    inputs: Inputs, out: Path, members: Sequence[str], report: BacktestReport, settings: BacktestSettings, progress: Progress
+    inputs: Inputs, made: MemberFiles, report: BacktestReport, settings: BacktestSettings, changed: date | None, progress: Progress
 ) -> None:
+    """Combine the chosen dates, and those that stand after the first one of which a member was made now: their past has grown."""
     newest = inputs.known(report.dates[-1])
-    every = newest.prior
-    prior = {name: every[name] for name in members}
+    prior = {name: newest.prior[name] for name in made.members}
     if not any(prior.values()):
-        prior = dict.fromkeys(members, 1.0)
-    seen: dict[date, dict[str, QuantileForecasts]] = {}
-    for at, day in enumerate(report.dates):
-        progress("combining", at, len(report.dates))
-        here = {m: f for m in members if (f := read_member(out, m, day)) is not None and f.count}
+        prior = dict.fromkeys(made.members, 1.0)
+    standing = [day for day in made.dates() if made.of_date(day)]
+    wanted = sorted({*report.dates, *(day for day in standing if changed is not None and day > changed)})
+    for at, day in enumerate(wanted):
+        progress("combining", at, len(wanted))
+        chosen = day in report.dates
+        here = made.of_date(day)
         if not here:
             report.failures.append(Failure(day, ENSEMBLE, "no member could forecast it"))
             continue
-        snapshot = inputs.snapshot(day)
-        earlier = list(seen.items())[-PAST_DATES:]
-        past: list[Past] = [p for d, fs in earlier if (p := past_forecasts(d, fs, snapshot)) is not None]
-        combination: Combination = learn_combination(prior, past, newest.combining)
+        combination = _learned_from_past(inputs, made, [d for d in standing if d < day][-PAST_DATES:], day, prior, newest.combining)
         combined = combined_forecasts(combination, here)
-        note = {"label": snapshot.label, "past_dates": str(combination.past_dates), "seed": str(settings.seed)}
+        note = {"label": inputs.snapshot(day).label, "past_dates": str(combination.past_dates), "seed": str(settings.seed)}
         note["weights"] = json.dumps({name: round(weight, 6) for name, weight in combination.weights.items()})
-        path = forecast_path(out, ENSEMBLE, day)
-        report.kept, report.made = (report.kept + 1, report.made) if path.exists() else (report.kept, report.made + 1)
-        write_forecasts(out, ENSEMBLE, day, combined, note)
-        if settings.samples:
-            write_table(
-                out / SAMPLES / f"{day.isoformat()}-{ENSEMBLE}.parquet", sample_table(combined, settings.samples, settings.seed), note
-            )
-        report.weights = dict(combination.weights)
-        seen[day] = here
-    progress("combining", len(report.dates), len(report.dates))
+        if chosen:
+            there = forecast_path(made.out, ENSEMBLE, day).exists()
+            report.kept, report.made = report.kept + there, report.made + (not there)
+        write_forecasts(made.out, ENSEMBLE, day, combined, note)
+        if settings.samples and chosen:
+            path = made.out / SAMPLES / f"{day.isoformat()}-{ENSEMBLE}.parquet"
+            write_table(path, sample_table(combined, settings.samples, settings.seed), note)
+        if day <= report.dates[-1]:
+            report.weights = dict(combination.weights)
+    progress("combining", len(wanted), len(wanted))
+
+
+def _learned_from_past(
+    inputs: Inputs, made: MemberFiles, earlier: Sequence[date], day: date, prior: dict[str, float], how: Combining
+) -> Combination:
+    snapshot = inputs.snapshot(day)
+    past: list[Past] = [p for d in earlier if (p := past_forecasts(d, made.of_date(d), snapshot)) is not None]
+    return learn_combination(prior, past, how)
+
+
+def _stand_ins(made: MemberFiles, dates: Sequence[date]) -> list[str]:
+    """Notes on members that are persistence on some dates."""
+    by_reason: dict[tuple[str, str], list[date]] = {}
+    for member in made.members:
+        for day in dates:
+            if why := made.stand_in(member, day):
+                by_reason.setdefault((member, why), []).append(day)
+    return [
+        f"{member}: {why}; so on {len(days)} of {len(dates)} dates: {', '.join(spans(days))}" for (member, why), days in by_reason.items()
+    ]
+
+
+def _holiday_note(inputs: Inputs, day: date) -> list[str]:
+    """What was learned of holidays on the last date."""
+    if inputs.holidays is None:
+        return []
+    effect = inputs.known(day).holiday_effect
+    if not effect.weeks:
+        return [f"holidays: too few weeks with a working day off by {day}; nothing is taken off"]
+    same, after = (100.0 * float(np.expm1(moved)) for moved in (effect.same_week, effect.next_week))
+    return [f"holidays: a working day off changes its week's count by {same:+.1f}% and the next week's by {after:+.1f}%, as known on {day}"]

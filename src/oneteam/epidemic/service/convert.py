@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from oneteam.core.errors import UnknownValueError
-from oneteam.epidemic.hub.columns import as_floats, as_text
-from oneteam.epidemic.hub.daily import DailySeries, Gaps, Kind, Repair, WeeklySeries, add_up_weeks, parse_daily
+from oneteam.core.errors import NothingFoundError, UnknownValueError
+from oneteam.epidemic.hub.columns import as_days, as_floats, as_text
+from oneteam.epidemic.hub.daily import DATE_COLUMNS, DailySeries, Gaps, Kind, Repair, WeeklySeries, add_up_weeks, parse_daily
 from oneteam.epidemic.hub.locations import Locations
 from oneteam.epidemic.hub.target_data import WEEK_D, Snapshot, target_table
 from oneteam.epidemic.service.files import read_locations, read_table, write_locations, write_table
@@ -88,17 +89,35 @@ class Converted:
         return asdict(self)
 
 
-def read_daily(path: Path, settings: ConvertSettings) -> DailySeries:
+def read_daily(path: Path, settings: ConvertSettings, *, until: date | None = None) -> DailySeries:
     """A daily case file without the cases found at the border.
+
+    Args:
+        path: the file.
+        settings: how to read it.
+        until: read no later row, so that what later rows take back stays as it was known; all without.
 
     Raises:
         UnknownValueError: an unknown source, or places that are not in the locations file.
+        NothingFoundError: no row up to that day.
         InputError: as `parse_daily`.
     """
     if settings.source not in SOURCES:
         raise UnknownValueError(f"--from {settings.source}: must be one of {', '.join(SOURCES)}")
     kind: Kind = "daily" if SOURCES[settings.source] == "daily" else "cumulative"
-    return parse_daily(read_table(path), str(path), kind, value_column=settings.value_column).without(settings.border)
+    table = read_table(path)
+    if until is not None:
+        table = _up_to(table, until, str(path))
+    return parse_daily(table, str(path), kind, value_column=settings.value_column).without(settings.border)
+
+
+def _up_to(table: pa.Table, until: date, where: str) -> pa.Table:
+    days = as_days(table, DATE_COLUMNS, where)
+    # An empty date is no later day: it stays, to be refused.
+    known = table.filter(pa.array(~(days > np.datetime64(until, "D"))))
+    if not known.num_rows:
+        raise NothingFoundError(f"{where}: no day up to {until}; it starts on {days.min()}")
+    return known
 
 
 def convert(path: Path, out: Path, settings: ConvertSettings | None = None) -> Converted:

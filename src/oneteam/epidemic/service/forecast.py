@@ -13,9 +13,10 @@ from oneteam.epidemic.forecasting.members import ENSEMBLE
 from oneteam.epidemic.hub.forecasts import QuantileForecasts
 from oneteam.epidemic.hub.levels import LEVELS
 from oneteam.epidemic.hub.target_data import WEEK_D
-from oneteam.epidemic.service.backtest import BacktestReport, BacktestSettings, backtest, read_member
+from oneteam.epidemic.service.backtest import BacktestReport, BacktestSettings, backtest
 from oneteam.epidemic.service.files import forecast_path
-from oneteam.epidemic.service.inputs import InputFiles, chosen_dates, read_inputs
+from oneteam.epidemic.service.inputs import InputFiles, chosen_dates
+from oneteam.epidemic.service.output import read_member
 
 _SHOWN = {"low_95": 0.025, "low_50": 0.25, "median": 0.5, "high_50": 0.75, "high_95": 0.975}
 
@@ -31,6 +32,7 @@ class ForecastResult:
         path: the combination's file.
         forecasts: its quantiles.
         report: of all dates that were run.
+        lag_weeks: from the newest week of the data to the reference date.
     """
 
     reference_date: date
@@ -39,6 +41,7 @@ class ForecastResult:
     path: Path
     forecasts: QuantileForecasts
     report: BacktestReport
+    lag_weeks: int
 
     def rows(self) -> list[dict[str, object]]:
         """Median and central intervals by place and week."""
@@ -55,9 +58,11 @@ class ForecastResult:
             "reference_date": str(self.reference_date),
             "target": self.target,
             "label": self.label,
+            "lag_weeks": self.lag_weeks,
             "path": str(self.path),
             "weights": self.report.weights,
             "forecasts": self.rows(),
+            "notes": list(self.report.notes),
             "failures": self.report.as_dict()["failures"],
         }
 
@@ -72,6 +77,9 @@ def forecast_now(
 ) -> ForecastResult:
     """Forecast one date.
 
+    Data without vintages get the lag of that date on all earlier dates too, so that weights and spread are learned at the distance at which
+    they are used.
+
     Args:
         files: the data.
         out: output folder, as of `backtest`.
@@ -84,13 +92,17 @@ def forecast_now(
         NothingFoundError: the date cannot be forecast; every reason is in the message.
         OneteamError: as of `backtest`.
     """
-    target = read_inputs(files).target
-    day = chosen_dates(target, reference_date or "all")[-1]
-    earlier = [d for d in target.reference_dates if d < day][-track:] if track > 0 else []
+    inputs = settings.read(files)
+    target = inputs.target
+    day = chosen_dates(target, reference_date or "all", inputs.lag_weeks)[-1]
+    lag_weeks = inputs.snapshot(day).lag_weeks
+    if not target.has_vintages:
+        settings = replace(settings, lag_weeks=lag_weeks)
+    earlier = [d for d in target.reference_dates_at(lag_weeks) if d < day][-track:] if track > 0 else []
     dates = ",".join(d.isoformat() for d in [*earlier, day])
     report = backtest(files, out, replace(settings, reference_dates=dates), progress)
     found = read_member(out, ENSEMBLE, day)
     if found is None:
         why = "; ".join(f"{f.model}: {f.why}" for f in report.failures if f.reference_date == day)
         raise NothingFoundError(f"no forecast for {day}: {why}")
-    return ForecastResult(day, target.target, report.label, forecast_path(out, ENSEMBLE, day), found, report)
+    return ForecastResult(day, target.target, report.label, forecast_path(out, ENSEMBLE, day), found, report, lag_weeks)

@@ -27,7 +27,7 @@ from oneteam.epidemic.importation.posterior import (
 )
 from oneteam.epidemic.importation.totals import TotalForecasts, forecast_totals, naive_log_scores
 from oneteam.epidemic.service.files import write_table
-from oneteam.epidemic.service.importation_inputs import ImportationSettings, read_inputs, read_observed
+from oneteam.epidemic.service.importation_inputs import ImportationSettings, Inputs, read_inputs, read_observed
 from oneteam.store.rows import some
 from oneteam.store.tables import write_atomically
 
@@ -35,7 +35,8 @@ Days = npt.NDArray[np.datetime64]
 Floats = npt.NDArray[np.float64]
 
 NOT_IDENTIFIABLE: Final = "origin not identifiable"
-AHEAD_D: Final = 28
+WEEK_D: Final = np.timedelta64(7, "D")
+AHEAD_WEEKS: Final = 4
 """So far past the last observed import the weeks go on."""
 BURN_IN_WEEKS: Final = 8
 """Weeks of observed imports before national totals are scored."""
@@ -102,11 +103,12 @@ class Importation:
         return rows
 
     def next_week(self) -> dict[str, object] | None:
-        """The national total of the week after the last; None without observed imports."""
-        if self.totals is None or math.isnan(self.totals.quantiles[-1, 11]):
+        """The national total of the week right after the last observed one; None without observed imports."""
+        known = np.flatnonzero(np.isfinite(self.observed))
+        if self.totals is None or not len(known):
             return None
-        q = self.totals.quantiles[-1]
-        week = self.weeks[-1] + np.timedelta64(7, "D")
+        q = self.totals.quantiles[known[-1] + 1]
+        week = self.weeks[known[-1]] + WEEK_D
         return {"week ending": str(week), "median": float(q[11]), "low": float(q[1]), "high": float(q[21])}
 
     def as_dict(self) -> dict[str, Any]:
@@ -196,9 +198,10 @@ def importation(
     progress("read", 0, 3)
     inputs = read_inputs(arrivals, flights, cases, prevalence, origins, settings)
     days, found = read_observed(observed) if observed else (inputs.days, np.full(len(inputs.days), np.nan))
+    told = days[np.isfinite(found)]
     first, last = max(days[0], inputs.days[0]), inputs.days[-1]
-    if observed:
-        last = min(last, days[-1] + AHEAD_D)
+    if len(told):
+        last = _last_week_end(told[-1], last)
     if last - first < np.timedelta64(6, "D"):
         raise NothingFoundError(f"the files share {max(0, int((last - first).astype(int)) + 1)} days; at least one week is needed")
     cut = slice(int((first - inputs.days[0]).astype(int)), int((last - inputs.days[0]).astype(int)) + 1)
@@ -210,7 +213,7 @@ def importation(
     weights = np.exp(-inputs.ascertainment.log_mean)
     infected = delayed(inputs.carrying if inputs.arrivals is None else inputs.carrying * inputs.arrivals, settings.course)
     weeks, weekly = by_week(inputs.days[cut], infected[cut], last)
-    notes = list(inputs.notes)
+    notes = [*inputs.notes, *_unequal_ends(told, inputs, weeks[np.isfinite(weekly_observed)])]
     progress("totals", 1, 3)
     totals, scores = _score_totals(weekly @ weights, weekly_observed, weeks, settings)
     progress("posterior", 2, 3)
@@ -239,7 +242,8 @@ def importation(
             raise UnknownValueError(f"--measure: no arrivals from {some(unknown)}; origins are {some(inputs.origins)}")
         effects = [measure_effect(by_origin, inputs.origins, origin, effect) for origin, effect in settings.measures]
         if not posterior.fitted:
-            notes.append("no observed imports: intervals are those of the prior, numbers are expected cases at the assumed share found")
+            spread = "those of the prior" if prevalence is None else "the noise of arrivals alone"
+            notes.append(f"no observed imports: intervals are {spread}, numbers are expected cases at the assumed share found")
     progress("posterior", 3, 3)
     return Importation(
         inputs.arrivals is not None,
@@ -253,6 +257,32 @@ def importation(
         tuple(effects),
         tuple(notes),
     )
+
+
+def _last_week_end(told: np.datetime64, covered: np.datetime64) -> np.datetime64:
+    """The end of the last week, whole weeks from the last day with observed imports on, so that none of those days is lost.
+
+    Args:
+        told: the last day with observed imports.
+        covered: the last day of arrivals and of the epidemic abroad.
+
+    >>> [str(_last_week_end(np.datetime64("2020-03-20"), np.datetime64(day))) for day in ("2020-03-18", "2020-04-02", "2020-12-31")]
+    ['2020-03-18', '2020-03-27', '2020-04-17']
+    """
+    if covered <= told:
+        return covered
+    return told + min(int((covered - told) // WEEK_D), AHEAD_WEEKS) * WEEK_D
+
+
+def _unequal_ends(told: Days, inputs: Inputs, known: Days) -> list[str]:
+    """A note where observed imports end on another day than what they follow from; none without a whole week of them."""
+    if not len(known) or told[-1] == inputs.days[-1]:
+        return []
+    covered, coming = inputs.days[-1], known[-1] + WEEK_D
+    what = "the epidemic abroad" if inputs.arrivals is None else "arrivals and the epidemic abroad"
+    if told[-1] < covered:
+        return [f"observed imports end on {told[-1]}, {what} on {covered}: the coming week ends on {coming}"]
+    return [f"observed imports end on {told[-1]}, {what} on {covered}: later imports are not used, the coming week ends on {coming}"]
 
 
 def _score_totals(
@@ -327,9 +357,9 @@ def origin_weeks(found: Importation) -> pa.Table:
 
 
 def _totals_table(found: Importation) -> pa.Table:
-    """Observed and forecast totals; the last row is the week after the last, when there is a forecast of it."""
+    """Observed and forecast totals; the first row after the last observed total is the coming week."""
     totals = found.totals
-    weeks = found.weeks if totals is None else np.append(found.weeks, found.weeks[-1] + np.timedelta64(7, "D"))
+    weeks = found.weeks if totals is None else np.append(found.weeks, found.weeks[-1] + WEEK_D)
     observed = np.append(found.observed, np.full(len(weeks) - len(found.weeks), np.nan))
     columns: dict[str, pa.Array] = {
         "week_end": pa.array(weeks, pa.date32()),

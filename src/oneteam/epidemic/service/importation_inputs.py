@@ -41,7 +41,7 @@ class ImportationSettings:
     """How imported cases are worked out.
 
     Args:
-        ascertainment: 95% range of the share of infections that origins report, where their own is not given.
+        ascertainment: 95% range of the share of infections that origins report, where their own is not given; not used with prevalence.
         measures: border measures: origin and share of infected arrivals that it stops.
         fit_until: last day whose observed imports are used for the posterior; later weeks are scored.
         draws: of the posterior.
@@ -84,7 +84,7 @@ class Inputs:
         arrivals: persons or flights, shape (days, origins); None where no table says who came from where.
         carrying: share of travellers that arrive infected if every infection were reported, or weight of an origin, shape (days, origins).
         arrival_log_sd: uncertainty of each origin's arrivals by a Release's noise, as standard deviation of a logarithm, shape (origins,).
-        ascertainment: prior of each origin.
+        ascertainment: prior of each origin; 1 and certain where prevalence is given.
         notes: what was left out.
     """
 
@@ -117,10 +117,11 @@ def read_inputs(
     about = _origins(origins)
     epidemic = _from_cases(cases, about, settings) if cases else _from_prevalence(prevalence, settings)
     days, names, infections, notes = epidemic
-    if prevalence is not None and about.low:
-        # A share of all people is not divided by the share of infections that is reported.
-        about = replace(about, low={}, high={})
-        notes = [*notes, "ascertainment by origin belongs to reported cases: with --prevalence it is not used"]
+    if prevalence is not None:
+        if about.low:
+            notes = [*notes, "ascertainment by origin belongs to reported cases: with --prevalence it is not used"]
+        # A share of all people is of true infections: none is missing, and nothing about reporting is uncertain.
+        about, settings = replace(about, low={}, high={}), replace(settings, ascertainment=(1.0, 1.0))
     travel = _travel(arrivals, flights, settings)
     if travel is None:
         weight = _relative_flights(flights, days, names) if flights else 1.0
@@ -242,9 +243,7 @@ def _from_prevalence(path: Path | None, settings: ImportationSettings) -> tuple[
     if not ((share >= 0) & (share <= 1) | np.isnan(share)).all():
         raise UnknownValueError(f"{path}: prevalence must lie between 0 and 1")
     keep = [i for i, name in enumerate(names) if name not in settings.home]
-    # Prevalence does not pass through reporting: undo the ascertainment that cases would be divided by.
-    assumed = math.sqrt(settings.ascertainment[0] * settings.ascertainment[1])
-    infections = np.nan_to_num(share[:, keep]) * settings.course.hazard_per_prevalence * assumed
+    infections = np.nan_to_num(share[:, keep]) * settings.course.hazard_per_prevalence
     # The epidemic did not begin with the file: its first day stands for the month before.
     before = 30
     infections = np.concatenate([np.repeat(infections[:1], before, axis=0), infections])

@@ -399,6 +399,8 @@ def _world(document: Path) -> list[tuple[Text, Path | None]]:
     named = (
         (words("Zones", "구역"), world.zones),
         (words("Trips (OD)", "통행(OD)"), world.od),
+        *((words("Trips (OD)", "통행(OD)"), name) for name in world.od_files),
+        (words("Movement", "이동"), world.mobility),
         (words("Crosswalk", "대응표"), world.crosswalk),
         (words("Ages", "연령"), world.ages),
     )

@@ -65,15 +65,32 @@ def compare_scenario(
     baseline = prepared.run(threads=threads, progress=half(0))
     changed = prepared.run(scenario.measures, threads=threads, progress=half(1))
     seconds = time.perf_counter() - began
+    averted, files = write_comparison(prepared, baseline, changed, folder, out, plots=plots)
+    result = Compared(str(out), tuple(files), averted, prepared.loaded.notes, round(seconds, 3))
+    write_json(out / "comparison.json", asdict(result))
+    return result
+
+
+def write_comparison(
+    prepared: Prepared, baseline: Trajectories, changed: Trajectories, folder: Path, out: Path, *, plots: bool = True
+) -> tuple[dict[str, Averted], list[str]]:
+    """Write both runs, their differences and plots; what is averted by quantity, and the names of the files.
+
+    Args:
+        prepared: the scenario.
+        baseline: without its measures.
+        changed: with them, of the same members.
+        folder: what the scenario's paths are relative to.
+        out: folder to write into; made if absent.
+        plots: also draw.
+    """
     averted = {name: compare(_national(baseline, name), _national(changed, name)) for name in (*baseline.flows, *baseline.stocks)}
     files = write_trajectories(prepared, baseline, out, "baseline-") + write_trajectories(prepared, changed, out, "scenario-")
     write_parquet(out / "averted-zones.parquet", _by_zone(prepared, baseline, changed))
     files.append("averted-zones.parquet")
     if plots:
         files += _draw(prepared, baseline, changed, folder, out)
-    result = Compared(str(out), tuple(files), averted, prepared.loaded.notes, round(seconds, 3))
-    write_json(out / "comparison.json", asdict(result))
-    return result
+    return averted, files
 
 
 def _national(found: Trajectories, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,20 @@ from oneteam.core.progress import Progress, silent
 from oneteam.epidemic.hub.forecasts import QuantileForecasts
 from oneteam.epidemic.hub.locations import Locations
 from oneteam.epidemic.hub.target_data import Snapshot
-from oneteam.epidemic.scoring.exceedance import ALERT_PROBABILITY, alerts, exceedance_probability, thresholds
-from oneteam.epidemic.scoring.rate_change import CATEGORIES, LIMITS, rate_change
+from oneteam.epidemic.scoring.exceedance import ALERT_PROBABILITY, thresholds
+from oneteam.epidemic.scoring.probabilities import ProbabilityScores, probability_scores
+from oneteam.epidemic.scoring.rate_change import LIMITS
 from oneteam.epidemic.scoring.summary import ScoreRow, broken_down, overall, pairwise, pit_histogram
-from oneteam.epidemic.scoring.tasks import Alignment, ScoredTasks, align
+from oneteam.epidemic.scoring.tasks import Alignment, align
 from oneteam.epidemic.service.files import read_forecasts, read_locations, read_table, read_target_data, write_table
-from oneteam.stats.scoring import Reliability, brier_score, brier_score_categories, ranked_probability_score, reliability
+from oneteam.epidemic.service.outputs import check_folder
+from oneteam.stats.scoring import Reliability
 from oneteam.store.tables import write_atomically
 
 Floats = npt.NDArray[np.float64]
+
+ONE_FILE: Final = (".json", ".csv", ".parquet")
+"""What a report may be written to instead of a folder."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Report:
         pit: shares by tenth of the probability integral transform, by model.
         curves: reliability of threshold exceedance, by model.
         about: target, period, number of tasks, rules, and what the reader should know.
+        pairwise: relative WIS by pairwise comparison, by model.
+        category_curves: reliability of rate-change categories, by model and category.
     """
 
     rows: list[ScoreRow]
@@ -68,6 +75,7 @@ class Report:
     curves: Mapping[str, Reliability]
     about: Mapping[str, Any]
     pairwise: Mapping[str, float] = field(default_factory=dict)
+    category_curves: Mapping[str, Mapping[str, Reliability]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as one JSON document; numbers that are not finite become null."""
@@ -142,7 +150,7 @@ def score(
     if settings.rate_change_limits == "auto":
         settings = replace(settings, rate_change_limits=_season(alignment))
     progress("probabilities", 2, steps)
-    probabilities, curves, words = _probabilities(alignment, known, places, settings)
+    probabilities, words = _probabilities(alignment, known, places, settings)
     progress("tables", 3, steps)
     tables = {
         "by_horizon": broken_down(alignment, "horizon"),
@@ -159,7 +167,16 @@ def score(
     if places is not None:
         about["rate_change_limits"] = settings.rate_change_limits
     progress("tables", 4, steps)
-    return Report(overall(alignment), tables, probabilities, pit, curves, about, pairwise(alignment))
+    return Report(
+        overall(alignment),
+        tables,
+        {name: found.body for name, found in probabilities.items()},
+        pit,
+        {name: found.exceedance for name, found in probabilities.items() if found.exceedance is not None},
+        about,
+        pairwise(alignment),
+        {name: found.categories for name, found in probabilities.items() if found.categories},
+    )
 
 
 def _one_model(path: Path, target: str | None) -> tuple[str, QuantileForecasts]:
@@ -203,65 +220,16 @@ def _about(alignment: Alignment, target: str) -> dict[str, Any]:
 
 def _probabilities(
     alignment: Alignment, truth: Snapshot, places: Locations | None, settings: ScoreSettings
-) -> tuple[dict[str, dict[str, Any]], dict[str, Reliability], str]:
+) -> tuple[dict[str, ProbabilityScores], str]:
+    """By model, the baseline included; and the threshold in words."""
     every = dict(alignment.models)
     if alignment.baseline is not None:
         every[alignment.baseline.model] = alignment.baseline
     first = min(scored.forecasts.reference_date.min() for scored in every.values())
     limits, words = thresholds(settings.threshold, truth, first, places)
-    found: dict[str, dict[str, Any]] = {}
-    curves: dict[str, Reliability] = {}
-    for name, scored in every.items():
-        found[name], curve = _exceedance(scored, limits, truth, settings)
-        if curve is not None:
-            curves[name] = curve
-        if places is not None:
-            found[name]["rate_change"] = _categories(scored, truth, places, settings)
-    return found, curves, words
-
-
-def _exceedance(
-    scored: ScoredTasks, limits: Mapping[str, float], truth: Snapshot, settings: ScoreSettings
-) -> tuple[dict[str, Any], Reliability | None]:
-    limit = np.array([limits.get(code, np.nan) for code in scored.forecasts.location])
-    used = np.isfinite(limit)
-    if not used.any():
-        return {}, None
-    probability = np.where(used, exceedance_probability(scored.forecasts, np.where(used, limit, 1.0)), np.nan)
-    outcome = (scored.observed >= limit)[used].astype(np.float64)
-    curve = reliability(probability[used], outcome)
-    brier = float(brier_score(probability[used], outcome).mean())
-    share = float(outcome.mean())
-    climate = share * (1 - share)
-    body = {
-        "threshold_exceedance": {
-            "tasks": int(used.sum()),
-            "observed_share": share,
-            "brier": brier,
-            "brier_skill_against_climatology": 1 - brier / climate if climate > 0 else float("nan"),
-            "reliability": [
-                {"forecast": float(f), "observed": float(o), "low": float(low), "high": float(high), "tasks": int(n)}
-                for f, o, low, high, n in zip(curve.forecast, curve.frequency, curve.low, curve.high, curve.count, strict=True)
-            ],
-        },
-        "alerts": asdict(alerts(scored.forecasts, scored.observed, limit, probability, truth, at=settings.alert_probability)),
-    }
-    return body, curve
-
-
-def _categories(scored: ScoredTasks, truth: Snapshot, places: Locations, settings: ScoreSettings) -> dict[str, Any]:
-    found = rate_change(scored.forecasts, scored.observed, truth, places, LIMITS[settings.rate_change_limits])
-    if not len(found.rows):
-        return {"tasks": 0}
-    return {
-        "tasks": len(found.rows),
-        "brier": float(brier_score_categories(found.probabilities, found.outcome).mean()),
-        "ranked_probability_score": float(ranked_probability_score(found.probabilities, found.outcome).mean()),
-        "hit_rate": float((found.probabilities.argmax(axis=1) == found.outcome).mean()),
-        "mean_probability": {c: float(p) for c, p in zip(CATEGORIES, found.probabilities.mean(axis=0), strict=True)},
-        "observed_share": {c: float(np.mean(found.outcome == i)) for i, c in enumerate(CATEGORIES)},
-        "category_brier": {c: float(brier_score(found.probabilities[:, i], found.outcome == i).mean()) for i, c in enumerate(CATEGORIES)},
-    }
+    categories = LIMITS[settings.rate_change_limits]
+    at = settings.alert_probability
+    return {name: probability_scores(scored, limits, truth, places, categories, alert_at=at) for name, scored in every.items()}, words
 
 
 def write_report(report: Report, out: Path, *, plots: bool = True) -> list[Path]:
@@ -270,15 +238,17 @@ def write_report(report: Report, out: Path, *, plots: bool = True) -> list[Path]
     A folder gets ``scores.json``, ``summary.csv``, ``by_horizon.csv``, ``by_location.csv``, ``by_week.csv`` and the pictures.
 
     Raises:
+        UnknownValueError: neither a folder nor one of these files.
         MissingExtraError: pictures asked for and matplotlib is not installed.
         DiskFullError: no room.
     """
+    check_folder(out, files=ONE_FILE)
     content = json.dumps(report.as_dict(), ensure_ascii=False, indent=1).encode()
-    if out.suffix == ".json":
-        write_atomically(out, content)
-        return [out]
-    if out.suffix in {".csv", ".parquet"}:
-        write_table(out, report.summary_table())
+    if out.suffix in ONE_FILE and not out.is_dir():
+        if out.suffix == ".json":
+            write_atomically(out, content)
+        else:
+            write_table(out, report.summary_table())
         return [out]
     written = [out / "scores.json", out / "summary.csv"]
     write_atomically(written[0], content)
@@ -291,7 +261,7 @@ def write_report(report: Report, out: Path, *, plots: bool = True) -> list[Path]
 
 def _draw(report: Report, out: Path) -> list[Path]:
     try:
-        from oneteam.epidemic.drawing.scores import calibration_chart, place_chart, relative_chart, reliability_chart
+        from oneteam.epidemic.drawing.scores import calibration_chart, category_chart, place_chart, relative_chart, reliability_chart
         from oneteam.epidemic.drawing.sheet import picture
     except ImportError as err:
         raise MissingExtraError("pictures need matplotlib", hint="Install oneteam[plot], or add --no-plots.") from err
@@ -305,6 +275,8 @@ def _draw(report: Report, out: Path) -> list[Path]:
     }
     if report.curves:
         figures["reliability.png"] = reliability_chart(report.curves, f"Threshold: {about['threshold']}")
+    if report.category_curves:
+        figures["reliability-rate-change.png"] = category_chart(report.category_curves, f"{words}; limits of {about['rate_change_limits']}")
     for name, figure in figures.items():
         write_atomically(out / name, picture(figure, Path(name).suffix))
     return [out / name for name in figures]

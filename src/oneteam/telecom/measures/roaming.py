@@ -121,6 +121,16 @@ def departures(inputs: Inputs, home: HomeZones = home_zones) -> ir.Table:
     return _count(_with_home(inputs, gone.select("subscriber", "day", "country"), home))
 
 
+def travellers(inputs: Inputs) -> ir.Table:
+    """One for each local day at home and country in which the subscriber was seen abroad.
+
+    A Query that keeps only the country, under an Agreement whose ``max_value`` is 1, counts each subscriber once for each country of its
+    period: the rows of the list that `oneteam.telecom.service.notify.notify_travellers` writes for the same days.
+    """
+    seen = _abroad(inputs).select("subscriber", "day", "country").distinct()
+    return seen.mutate(value=ibis.literal(1, "int64"))
+
+
 def inbound_roamers(inputs: Inputs) -> ir.Table:
     """One for each foreign subscriber seen, by local day, country of the home network and zone."""
     assert inputs.inbound is not None, "the engine checks `needs` before it asks"
@@ -166,6 +176,15 @@ ROAMING_MEASURES: Final[tuple[Measure, ...]] = (
         "출국: 날짜·첫 방문국·거주지별",
         ("events", "outbound"),
         departures,
+    ),
+    Measure(
+        "travellers",
+        (Key("day", "day"), Key("country", "country")),
+        "subscribers",
+        "Own subscribers seen abroad by day and country",
+        "해외에서 관측된 가입자: 날짜·나라별",
+        ("outbound",),
+        travellers,
     ),
     Measure(
         "inbound_roamers",

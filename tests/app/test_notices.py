@@ -489,6 +489,46 @@ def test_every_rule_is_documented_and_can_be_the_only_reason(allies: Allies) -> 
     assert decide_command(asked, None, "skylark", at, fine).codes == ("agreement.unknown",)
 
 
+class Fan:
+    """A third party's handler: writes what it was told."""
+
+    def __init__(self, dataset: Path) -> None:
+        self._dataset = dataset
+
+    def check(self, command: Command, agreement: Agreement) -> None:
+        assert agreement.measures[0].name == "travellers"
+        if command.settings.get("speed") != "low":
+            raise UnknownValueError("speed must be low")
+
+    def carry_out(self, command: Command, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "fan").write_text(f"{self._dataset.name} {command.settings['speed']}")
+
+
+class Building:
+    """A third party's part."""
+
+    name = "building"
+
+    def actions(self) -> dict[str, ActionInfo]:
+        return {"ventilate": ActionInfo("ventilate", "travellers", f"{__name__}:Fan", {"en": "Ventilate", "ko": "환기"})}
+
+
+def test_a_third_party_s_part_acts_through_the_same_door(allies: Allies, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = allies.homes["skylark"]
+    with a_carrier(allies) as (member, acting):
+        monkeypatch.setattr("oneteam.app.acting.installed_parts", lambda: {"building": Building(), "telecom": Building()})
+        path = home.folder / "member.toml"
+        path.write_text(path.read_text().replace('part = "telecom"', 'part = "building"'))
+        settings = {name: None for name in ("countries", "within_days", "as_of", "text", "text_ko")}
+        asked = {"entity": "building.skylark", "action": "ventilate"}
+        with pytest.raises(UnknownValueError, match="speed"):
+            acting.act(signed(allies, a_command(allies, settings=settings | {"speed": "high"}, **asked)), "agency")
+        acting.act(signed(allies, a_command(allies, settings=settings | {"speed": "low"}, **asked)), "agency")
+        assert last_entry(member).kind == "act"
+    assert (home.folder / "notices" / "fan").read_text() == "skylark low"
+
+
 def test_a_node_without_data_acts_on_nothing(allies: Allies) -> None:
     async def play() -> None:
         async with in_one_process([allies.homes["agency"], allies.homes["university"], *(allies.homes[n] for n in MANY)]) as nodes:

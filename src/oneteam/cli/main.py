@@ -10,7 +10,8 @@ import typer
 from typer.exceptions import TyperException
 
 import oneteam
-from oneteam.cli import agreement, audit, hub, member, node, privacy, query, roster
+from oneteam.cli import agreement, audit, hub, member, node, privacy, query, roster, study, web
+from oneteam.cli.demo import demo
 from oneteam.cli.synth import synth
 from oneteam.core.errors import MissingExtraError, OneteamError, StorageError, UsageError
 from oneteam.core.part import installed_parts
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # brackets in help are units
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(demo)
 app.command()(synth)
 for _noun, _commands in (
     ("member", member.app),
@@ -36,7 +38,9 @@ for _noun, _commands in (
     ("node", node.app),
     ("hub", hub.app),
     ("audit", audit.app),
+    ("web", web.app),
     ("privacy", privacy.app),
+    ("study", study.app),
 ):
     app.add_typer(_commands, name=_noun)
 app.command()(query.catalog)
@@ -66,6 +70,7 @@ EXTRAS = {
     "epidemic": ("lightgbm", "pandas", "threadpoolctl"),
     "plot": ("matplotlib",),
     "spark": ("pyspark",),
+    "web": ("argon2", "jinja2", "multipart", "python_multipart"),
 }
 """Libraries by the extra that brings them."""
 

@@ -6,7 +6,8 @@ is a package with ``routes.py`` that has ``router(settings) -> APIRouter`` and, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import oneteam
 from oneteam.app.oversight import Oversight
-from oneteam.core.errors import ForbiddenError, SignInError
+from oneteam.core.errors import ForbiddenError, OneteamError, SignInError
 from oneteam.core.model import Text
 from oneteam.store.registry import Registry
 from oneteam.web.accounts import Account, AccountRole, Accounts
@@ -76,7 +77,7 @@ class Face:
     verifying: Verifying | None
     analysis: bool
     nav: list[NavItem] = field(default_factory=list)
-    environment: Environment = field(default_factory=lambda: templates())
+    environment: Environment = field(default_factory=lambda: templates())  # noqa: PLW0108 - it stands below
 
     @property
     def first_page(self) -> str:
@@ -84,8 +85,10 @@ class Face:
         return self.nav[0].href if self.nav else "/account"
 
     def node_name(self, language: Language) -> str:
-        """Whose node this is; empty for a study alone."""
-        return said(self.own.home.settings.name, language) if self.own is not None else ""
+        """Whose node this is; empty for a study alone, and for a home that cannot be read, whose error page must stand."""
+        with suppress(OneteamError):
+            return said(self.own.home.settings.name, language) if self.own is not None else ""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,7 @@ def render(request: Request, template: str, *, page: str, status: int = 200, **c
         "path": request.url.path,
         "query": str(request.url.query),
         "nav": [
-            (item.id, item.href, t(item.key))
-            for item in face.nav
-            if account is not None and (not item.roles or account.has(*item.roles))
+            (item.id, item.href, t(item.key)) for item in face.nav if account is not None and (not item.roles or account.has(*item.roles))
         ],
         "node": face.node_name(visit.language),
         "version": oneteam.__version__,
@@ -210,15 +211,30 @@ def said(text: Text, language: Language) -> str:
     return (text.ko or text.en) if language == "ko" else text.en
 
 
+class _Absent(StrictUndefined):
+    """A name that a template was not given: it may be asked for by ``if``, and is an error anywhere else."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
 def templates() -> Environment:
     """The templates; everything is escaped, and a name that is not there is an error."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=_Absent, trim_blocks=True, lstrip_blocks=True)
     environment.filters["moment"] = moment
     environment.filters["short"] = lambda identity: f"{identity[:12]}…"
     environment.filters["many"] = lambda number: f"{number:,}"
+    environment.filters["column_is_number"] = column_is_number
     return environment
+
+
+def column_is_number(rows: Sequence[Sequence[str]], column: int) -> bool:
+    """Whether a column of written cells holds numbers, which stand right.
+
+    >>> column_is_number([("a", "1,200"), ("b", "± 3 %")], 1), column_is_number([("a", "x")], 1)
+    (True, False)
+    """
+    return bool(rows) and all(0 < len(row[column]) < 20 and set(row[column]) <= set("0123456789.,± %–e-+") for row in rows)
 
 
 def moment(at: datetime, timezone: str = "UTC") -> str:

@@ -1,4 +1,4 @@
-"""Words of errors: what happened, for people who know no code of ours."""
+"""Words of errors, for people who know no code of ours, and of the page about the API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from typing import Final
 from oneteam.core.model import Text
 
 WORDS: Final[dict[str, Text]] = {
+    "api.lead": Text(
+        en="The same as the pages, for programs: JSON, with the session of whoever is signed in.",
+        ko="화면과 같은 내용을 프로그램용 JSON으로 제공합니다. 로그인한 세션을 사용합니다.",
+    ),
+    "api.address": Text(en="Address", ko="주소"),
+    "api.method": Text(en="Method", ko="방식"),
+    "api.what": Text(en="What", ko="내용"),
     "error.title": Text(en="This did not work", ko="처리하지 못했습니다"),
     "error.code": Text(en="Code", ko="오류 코드"),
     "error.details": Text(en="What exactly", ko="자세한 내용"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oneteam.epidemic.forecasting.filter import FilterSettings, filter_paths, filter_quantiles, run_filter, tuned_filter
+from oneteam.epidemic.forecasting.filter import EMERGING, PLAIN, FilterSettings, filter_paths, filter_quantiles, run_filter, tuned_filter
 
 POPULATION = np.array([2e6, 1e6, 5e5, 8e5])
 
@@ -97,3 +97,39 @@ def test_a_named_break_is_not_read_as_growth():
     told, untold = (run_filter(broken, POPULATION, settings, 1, jumps=j).state[3].mean() for j in (jumps, None))
     before = run_filter(reports, POPULATION, settings, 1).state[3].mean()
     assert abs(told - before) < 0.5 * abs(untold - before)
+
+
+@pytest.mark.parametrize(("weeks", "seed"), [(30, 5), (30, 6), (60, 0)])
+@pytest.mark.parametrize("settings", [PLAIN, EMERGING])
+def test_a_place_without_any_case_beside_an_epidemic_gets_next_to_none(weeks, seed, settings):
+    reports, _ = epidemic(weeks, seed=seed)
+    assert reports[-8:, [0, 1, 3]].min() > 50
+    reports[:, 2] = 0.0
+    found = filter_quantiles(tuned_filter(reports, POPULATION, 1, settings=settings), POPULATION, 4, 1)
+    assert (found[2, :, 11] == 0.0).all()
+    assert (found[2, :, 21] <= 3.0).all()
+    assert (found[[0, 1, 3], :, 11] > 10.0).all()
+
+
+def test_a_country_without_any_case_keeps_a_small_upper_tail():
+    found = filter_quantiles(tuned_filter(np.zeros((40, 4)), POPULATION, 1, settings=EMERGING), POPULATION, 4, 1)
+    assert (found[:, :, 11] == 0.0).all()
+    assert (found[:, :, 22] >= 1.0).all()
+    assert (found[:, :, 22] <= 5.0).all()
+
+
+def test_a_place_that_an_epidemic_has_just_come_near_is_not_ruled_out():
+    """Zeros say little where little was to be expected: the next place is forecast with a wide upper tail."""
+    reports = np.zeros((12, 4))
+    reports[-3:, 0] = [20.0, 60.0, 180.0]
+    found = filter_quantiles(tuned_filter(reports, POPULATION, 1, settings=EMERGING), POPULATION, 4, 1)
+    assert found[1, 3, 20] > 3.0
+    state = run_filter(reports, POPULATION, EMERGING, 1)
+    assert np.isnan(state.in_vain[0])
+    assert (state.in_vain[1:] < 40).all()
+
+
+def test_silence_is_no_zero():
+    reports, _ = epidemic(30)
+    reports[:, 2] = np.nan
+    assert np.isnan(run_filter(reports, POPULATION, FilterSettings(), 1).in_vain).all()

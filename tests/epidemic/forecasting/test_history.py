@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from oneteam.core.errors import MissingColumnError, NothingFoundError, UnknownValueError
+from oneteam.core.errors import DuplicateCodeError, MissingColumnError, NothingFoundError, UnknownValueError
 from oneteam.epidemic.forecasting.history import parse_history
 from oneteam.epidemic.forecasting.mobility import parse_movement
 
@@ -51,6 +51,17 @@ def test_a_history_without_a_value():
 def test_weeks_that_end_on_another_day():
     with pytest.raises(UnknownValueError, match="does not end on the same weekday"):
         parse_history(pa.table({"date": ["2020-01-04", "2020-01-12"], "location": ["a", "a"], "rate": [1.0, 2.0]}), "x.csv")
+
+
+@pytest.mark.parametrize("second", [7.0, 1.0])
+def test_a_place_has_one_value_a_week(second):
+    rows = {"date": ["2020-01-04", "2020-01-11", "", "2020-01-04"], "location": ["a", "a", "a", "a"], "rate": [1.0, 2.0, 3.0, second]}
+    with pytest.raises(DuplicateCodeError, match=r"h.csv, data rows 1 and 4: two values of a for the week that ends on 2020-01-04"):
+        parse_history(pa.table(rows), "h.csv")
+    apart = parse_history(pa.table({**rows, "source": ["x", "x", "x", "y"]}), "h.csv")
+    assert [h.rate[0, 0] for h in apart] == [1.0, second]
+    empty = {**rows, "rate": [1.0, 2.0, 3.0, None]}  # a row without a value is not a second one
+    assert parse_history(pa.table(empty), "h.csv")[0].rate.ravel().tolist() == [1.0, 2.0]
 
 
 def movement_rows():

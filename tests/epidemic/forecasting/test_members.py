@@ -52,6 +52,29 @@ class TestPanel:
         assert aggregate_of(counts[:, [4, 0, 1, 2, 3]]) == 0
         assert aggregate_of(counts[:, :4]) is None
 
+    @pytest.mark.parametrize("noise", [0.0, 1.0])
+    def test_a_capital_with_as_many_cases_as_all_others_is_no_aggregate(self, noise):
+        """Its sum over all weeks is that of the others, its weeks are not."""
+        random = np.random.default_rng(3)
+        others = random.poisson(400.0, (80, 4)).astype(float)
+        capital = others.sum(axis=1) * np.exp(0.05 * np.resize([1.0, -1.0], 80)) if not noise else random.poisson(1600.0, 80)
+        capital = np.round(capital * others.sum() / capital.sum())
+        assert abs(capital.sum() / others.sum() - 1.0) < 0.001
+        assert aggregate_of(np.column_stack([others, capital])) is None
+        assert aggregate_of(np.column_stack([others, others.sum(axis=1)])) == 4
+
+    def test_an_aggregate_may_be_rounded_late_or_short_of_a_place(self):
+        counts = seasonal_counts(60, seed=2) + 50.0
+        counts[:, 4] = counts[:, :4].sum(axis=1)
+        assert aggregate_of(np.column_stack([np.round(counts[:, :4] * 1.0004), counts[:, 4]])) == 4
+        late = counts.copy()
+        late[-1, 1] = np.nan
+        late[20:23, 0] = np.nan
+        assert aggregate_of(late) == 4
+
+    def test_few_weeks_are_no_proof(self):
+        assert aggregate_of(np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 4.0]])) is None
+
     def test_all_zero_series_is_finite(self):
         counts = seasonal_counts(60)
         counts[:, 2] = 0.0

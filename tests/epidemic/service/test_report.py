@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -334,3 +335,18 @@ def test_chances_that_came_true_too_seldom_are_pointed_out(whole):
     assert "of 80 chances between 20 and 80% (on average 50%), 10% came true" in finding.record.en
     assert finding.warning is not None
     assert "were too high" in finding.warning.en
+
+
+def test_every_file_that_a_scenarios_world_is_read_from_is_listed_with_its_sum(tmp_path):
+    folder = study_folder(tmp_path / "study")
+    named = {"zones": "zones.csv", "crosswalk": "cross.csv", "ages": "ages.csv", "mobility": "movement.csv"}
+    trips = ("trips-2024-01-01.csv", "trips-2024-02-01.csv")
+    for name in (*named.values(), *trips):
+        (folder / name).write_text(f"{name}\n", encoding="utf-8")
+    document = (folder / "scenario.toml").read_text(encoding="utf-8")
+    lines = [f'{key} = "{name}"' for key, name in named.items()] + [f"od_files = {json.dumps(trips)}"]
+    document = re.sub(r"\[world\]\n(?:\w+ = .*\n)*", "[world]\n" + "\n".join(lines) + "\n", document)
+    (folder / "scenario.toml").write_text(document, encoding="utf-8")
+    listed = {source.name: source.sha256 for source in read_study(files(folder), SETTINGS).sources}
+    for name in (*named.values(), *trips):
+        assert listed[name] == hashlib.sha256(f"{name}\n".encode()).hexdigest()

@@ -160,3 +160,12 @@ def test_a_warm_answer_takes_no_time(folder: Path) -> None:
     began = time.perf_counter()
     asks(query(rho=0.5), of)
     assert time.perf_counter() - began < 0.01
+
+
+def test_days_are_put_together_by_subscriber_however_far_apart_their_numbers_lie(tmp_path: Path) -> None:
+    far = {0: -(2**63) + 5, 1: -3, 2: 2**63 - 9}
+    events = [(far[who % 3], at, cell) for who, at, cell in random_events(4, days=3, cells=CELLS)]
+    folder = write_dataset(tmp_path / "data", events, cell_zones=zones_of_cells(CELLS, ZONES))
+    rows = source(folder)(query("od", ("origin", "destination")), agreement(CODES, "od", ("origin", "destination")))
+    assert len(rows.subscriber) > 0
+    assert (rows.subscriber[1:] >= rows.subscriber[:-1]).all()

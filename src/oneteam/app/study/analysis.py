@@ -18,7 +18,6 @@ from oneteam.app.study.toml import to_toml
 from oneteam.core.errors import NothingFoundError
 from oneteam.core.progress import Progress
 from oneteam.epidemic.engine.measures import Calendar
-from oneteam.epidemic.engine.scenario import Scenario
 from oneteam.epidemic.service.backtest import BacktestSettings
 from oneteam.epidemic.service.convert import LOCATIONS_FILE, REPORT_FILE, TARGET_FILE, ConvertSettings, convert
 from oneteam.epidemic.service.forecast import forecast_now
@@ -27,6 +26,7 @@ from oneteam.epidemic.service.importation_inputs import HOME, ImportationSetting
 from oneteam.epidemic.service.inputs import InputFiles
 from oneteam.epidemic.service.rt import TOTAL, RtSettings, situation, write_situation
 from oneteam.epidemic.service.score import ScoreSettings, score, write_report
+from oneteam.epidemic.service.simulate import read_scenario
 from oneteam.store.tables import write_atomically
 
 BASELINE: Final = "oneteam-baseline"
@@ -280,7 +280,7 @@ def what_if(study: StudyFile, zones: Zones, folder: StudyFolder, progress: Progr
 
         document = scenario_document(study, zones, folder, rt_value)
         write_atomically(folder.path(name), to_toml(document).encode())
-        scenario = Scenario.model_validate(document)
+        scenario = read_scenario(folder.path(name))
         compared = compare_over_draws(
             scenario, folder.root, folder.path(out), trips, study.mobility.draws, plots=number == 0, progress=part
         )
@@ -290,7 +290,7 @@ def what_if(study: StudyFile, zones: Zones, folder: StudyFolder, progress: Progr
 
 
 def _notes(study: StudyFile) -> str:
-    lines = list(study.notes)
+    lines: list[str] = []
     given = study.scenario
     if given is not None:
         lines += [
@@ -299,6 +299,7 @@ def _notes(study: StudyFile) -> str:
             "Everybody not infected starts susceptible: immunity is in the reproduction number; severe outcomes are too high where many are "
             "immune. | 감염자 외에는 모두 감수성자로 시작함: 면역은 재생산수에 반영되며, 면역자가 많으면 입원·사망은 과대평가됨.",
         ]
+    lines += study.notes
     return "".join(f"{line}\n" for line in lines)
 
 

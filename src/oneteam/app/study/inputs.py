@@ -132,7 +132,7 @@ def copy_inputs(study: StudyFile, sources: Sources) -> dict[str, Any]:
         path = sources.need(given)
         for each in sorted(path.glob("contacts_*.csv")) if path.is_dir() else [path]:
             write_atomically(sources.folder.path(WORLD, each.name), each.read_bytes())
-    notes = [f"{name}: {count:,} rows after {study.known_on} were left out unread." for name, count in later.items() if count]
+    notes = [f"{name}: {count:,} rows after {study.known_on} are left out." for name, count in later.items() if count]
     return {"later_rows": later, "notes": notes}
 
 

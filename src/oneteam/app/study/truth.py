@@ -21,13 +21,14 @@ from oneteam.app.study.mobility import read_trips_of
 from oneteam.app.study.places import Zones
 from oneteam.app.study.releases import Answers
 from oneteam.app.study.settings import StudyFile
-from oneteam.app.study.tables import estimate_of
 from oneteam.core.errors import OneteamError
 from oneteam.core.progress import Progress
 from oneteam.epidemic.forecasting.members import ENSEMBLE
 from oneteam.epidemic.service.convert import LOCATIONS_FILE, TARGET_FILE, ConvertSettings, convert
 from oneteam.epidemic.service.files import forecast_path, read_table
 from oneteam.epidemic.service.score import ScoreSettings, score
+from oneteam.privacy.combine import level_values
+from oneteam.privacy.levels import domain_of_query, parse_level
 
 Floats = npt.NDArray[np.float64]
 
@@ -145,12 +146,17 @@ def _true_trips(table: pa.Table, first: date, days: int, index: pa.Array) -> Flo
 def _raw(answers: Answers, first: date, zones: Zones, scale: float) -> tuple[Floats, float]:
     """The noised counts as they came, per day, and the standard deviation of their noise."""
     one = next(each for each in answers.of("od") if each.query.first_day == first)
-    found = estimate_of(one, "origin", "destination")
-    at = [[zones.codes.index(code) for code in found.codes[name]] for name in ("origin", "destination")]
+    finest = one.release.levels[0]
+    codes = domain_of_query(one.query, one.agreement).codes_of(parse_level(finest.level))
+    counts = level_values(finest).astype(np.float64).reshape(tuple(len(of) for of in codes.values()))
+    others = tuple(i for i, name in enumerate(codes) if name not in {"origin", "destination"})
+    counts = counts.sum(axis=others)
+    if list(codes).index("origin") > list(codes).index("destination"):
+        counts = counts.T
     raw = np.zeros((len(zones.codes),) * 2)
-    raw[np.ix_(*at)] = np.nan_to_num(found.raw)
-    days = found.days * one.release.levels[0].cells / found.value.size
-    return raw * scale / found.days, one.release.levels[0].sigma * scale / days
+    raw[np.ix_(*([zones.codes.index(code) for code in codes[name]] for name in ("origin", "destination")))] = counts
+    days = (one.query.last_day - one.query.first_day).days + 1
+    return raw * scale / days, finest.sigma * (finest.cells / counts.size) ** 0.5 * scale / days
 
 
 def _compared(found: Floats, true: Floats, raw: Floats | None, sigma: float) -> dict[str, Any]:
@@ -196,12 +202,7 @@ def _importation(path: Path, folder: StudyFolder) -> dict[str, Any]:
         "spearman": _spearman(expected, true),
         "true_infected": len(came),
         "origins": [{"origin": o, "expected": e, "true": t} for o, e, t in zip(origins, expected, true, strict=True)],
-        "inside_95": _inside(told["origins"], true),
     }
-
-
-def _inside(rows: Sequence[dict[str, Any]], true: Sequence[int]) -> float | None:
-    return sum(r["low"] <= t <= r["high"] for r, t in zip(rows, true, strict=True)) / len(rows) if rows else None
 
 
 def _spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
@@ -212,5 +213,3 @@ def _spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-

@@ -31,7 +31,7 @@ from oneteam.epidemic.engine.lane_ops import (
     weigh,
     weigh_more,
 )
-from oneteam.epidemic.engine.lanes import LANES, lane_loop, row_loop
+from oneteam.epidemic.engine.lanes import FIRST, LANES, lane_loop, row_loop
 
 _F = np.float32
 
@@ -74,7 +74,7 @@ def all_eight_present(zone: Ints, e: int, present: Bytes) -> bool:
 def gather(start: int, end: int, zone: Ints, share: Floats, regime: int, present: Bytes, rows: Floats, length: int, out: Floats) -> bool:
     """``out`` = the sum of other zones' rows by their shares; zones that are not present are passed over. False when all are."""
     clear(out, length)
-    e = start
+    e = np.int64(start)
     while e + 8 <= end and all_eight_present(zone, e, present):
         add_eight_zones(out, rows, length, zone, share, regime, e)
         e += 8
@@ -179,5 +179,5 @@ def press_on_residents(day: int, i: int, p: PlanArrays, s: Scratch) -> bool:
     if s.active[i] != 0:
         for b in range(ages):
             scale(s.mixed, b * LANES, s.infectious, (i * ages + b) * LANES, p.transmission[day, i] * p.per_person[i, b])
-        meet(p.contacts_home, p.regime[day, i] * ages * ages, s.mixed, s.hazard, 0, ages)
+        meet(p.contacts_home, p.regime[day, i] * ages * ages, s.mixed, s.hazard, FIRST, ages)
     return True

@@ -15,7 +15,7 @@ from oneteam.epidemic.engine import exact_sampler, fast_sampler
 from oneteam.epidemic.engine.arrays import INFECTION, VACCINATION, Bytes, Ints, ModelArrays, Output, PlanArrays, Scratch
 from oneteam.epidemic.engine.force import count_infectious, press_by_day, press_on_residents
 from oneteam.epidemic.engine.lane_ops import add, add_long, copy_long, subtract_long
-from oneteam.epidemic.engine.lanes import LANES, day_keys, lane_loop
+from oneteam.epidemic.engine.lanes import FIRST, LANES, day_keys, lane_loop
 
 _F = np.float32
 _draw_fast, _draw_exact = fast_sampler.draw_ages, exact_sampler.draw_ages
@@ -26,10 +26,10 @@ _hazards_fast, _hazards_exact = fast_sampler.hazards, exact_sampler.hazards
 def draw_varied(exact: bool, n: Ints, at: int, ages: int, counter: int, step: int, s: Scratch, out: Ints, to: int) -> int:
     """Draw with the hazards ``times * source + plus`` that stand in the scratch; returns for how many ages anybody moves."""
     if exact:
-        if _hazards_exact(s.source, s.times, 0, s.plus, 0, ages, s.p64, s.h64) == 0:
-            return _draw_exact(n, at, s.p64, s.h64, 0, s.never, 0, ages, counter, step, s.k0, s.k1, s.w64, out, to)
-    elif _hazards_fast(s.source, s.times, 0, s.plus, 0, ages, s.p32, s.h32) == 0:
-        return _draw_fast(n, at, s.p32, s.h32, 0, s.never, 0, ages, counter, step, s.k0, s.k1, s.w32, out, to)
+        if _hazards_exact(s.source, s.times, FIRST, s.plus, FIRST, ages, s.p64, s.h64) == 0:
+            return _draw_exact(n, at, s.p64, s.h64, FIRST, s.never, FIRST, ages, counter, step, s.k0, s.k1, s.w64, out, to)
+    elif _hazards_fast(s.source, s.times, FIRST, s.plus, FIRST, ages, s.p32, s.h32) == 0:
+        return _draw_fast(n, at, s.p32, s.h32, FIRST, s.never, FIRST, ages, counter, step, s.k0, s.k1, s.w32, out, to)
     return _draw_likely(exact, n, at, ages, counter, step, s, out, to)
 
 
@@ -50,9 +50,9 @@ def _draw_likely(exact: bool, n: Ints, at: int, ages: int, counter: int, step: i
             s.h32[i] = _F(s.h64[i])
         which = s.always if flip else s.never
         if exact:
-            _draw_exact(n, at, s.p64, s.h64, 0, which, 0, ages, counter, step, s.k0, s.k1, s.w64, s.other, 0)
+            _draw_exact(n, at, s.p64, s.h64, FIRST, which, FIRST, ages, counter, step, s.k0, s.k1, s.w64, s.other, FIRST)
         else:
-            _draw_fast(n, at, s.p32, s.h32, 0, which, 0, ages, counter, step, s.k0, s.k1, s.w32, s.other, 0)
+            _draw_fast(n, at, s.p32, s.h32, FIRST, which, FIRST, ages, counter, step, s.k0, s.k1, s.w32, s.other, FIRST)
         for i in range(length):
             h = np.float64(s.times[i // LANES] * s.source[i] + s.plus[i // LANES])
             if (h > 0.6931471) == flip:
@@ -73,7 +73,7 @@ def leave(exact: bool, day: int, z: int, g: int, pressed: bool, m: ModelArrays, 
     at = (z * m.stock.shape[1] + m.group_source[g]) * length
     counter = z * ages * slots + g
     single = end - first == 1
-    out, to = s.total, 0
+    out, to = s.total, FIRST
     if single:
         out, to = s.moved, first * length
     if m.group_varied[g] == 0:
@@ -122,11 +122,11 @@ def _share(exact: bool, day: int, z: int, g: int, pressed: bool, m: ModelArrays,
     slots = groups + branches
     doses = p.vaccination_regime[day]
     first, end = m.group_branch[g], m.group_branch[g + 1]
-    copy_long(s.rest, 0, s.total, 0, length)
+    copy_long(s.rest, FIRST, s.total, FIRST, length)
     for b in range(first, end):
         to = b * length
         if b == end - 1:
-            copy_long(s.moved, to, s.rest, 0, length)
+            copy_long(s.moved, to, s.rest, FIRST, length)
             s.has_moved[b] = 1
             return
         counter = z * ages * slots + groups + b
@@ -137,24 +137,24 @@ def _share(exact: bool, day: int, z: int, g: int, pressed: bool, m: ModelArrays,
         if kind == INFECTION:
             if pressed:
                 _infection_hazard(day, z, g, m, p, s)
-                found = draw_varied(exact, s.rest, 0, ages, counter, slots, s, s.moved, to)
+                found = draw_varied(exact, s.rest, FIRST, ages, counter, slots, s, s.moved, to)
         elif kind == VACCINATION:
             for a in range(ages):
                 vaccination = p.vaccination[doses, z, a] * m.vaccine_uptake[g]
                 s.times[a] = _F(0.0)
                 s.plus[a] = _infection_like(np.float64(vaccination), m.hazard[epoch, g, a])
-            found = draw_varied(exact, s.rest, 0, ages, counter, slots, s, s.moved, to)
+            found = draw_varied(exact, s.rest, FIRST, ages, counter, slots, s, s.moved, to)
         elif exact:
             found = _draw_exact(
-                s.rest, 0, m.share_p64, m.share_h64, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w64, s.moved, to
+                s.rest, FIRST, m.share_p64, m.share_h64, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w64, s.moved, to
             )
         else:
             found = _draw_fast(
-                s.rest, 0, m.share_p32, m.share_h32, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w32, s.moved, to
+                s.rest, FIRST, m.share_p32, m.share_h32, by, m.share_flip, row, ages, counter, slots, s.k0, s.k1, s.w32, s.moved, to
             )
         if found > 0:
             s.has_moved[b] = 1
-            subtract_long(s.rest, 0, s.moved, to, length)
+            subtract_long(s.rest, FIRST, s.moved, to, length)
 
 
 @lane_loop

@@ -29,6 +29,8 @@ OFFSET: Final = 1.0
 NEAR: Final = 0.1
 JUMP: Final = 1.2
 """Standard deviation of the logarithm by which a break in testing may move all reports."""
+SPARED_SHAPE: Final = 2.0
+"""How far a place without any case may differ from the model: its factor has a coefficient of variation of 1 / sqrt(shape)."""
 RECENT_WEEKS: Final = 80
 """The filter starts so long before the newest week."""
 _INCIDENCE, _BEFORE, _SUSCEPTIBLE, _TRANSMISSION = range(4)
@@ -190,8 +192,8 @@ def filter_paths(found: FilterState, population: Floats, steps: int, seed: int, 
     """Trajectories of reports, shape (steps, places, members x draws); every member goes on several times.
 
     The model lets every place be reached from every other one. A place that has reported zeros only speaks against that: its reports are
-    the model's times an unknown factor, a priori Gamma(1, 1). After F cases expected in vain that is Gamma(1, 1 + F): next to nothing after
-    years beside an epidemic, about the model's own word where one has just begun elsewhere.
+    the model's times an unknown factor, a priori Gamma(k, k) with k = `SPARED_SHAPE`. After F cases expected in vain that is
+    Gamma(k, k + F): next to nothing after months beside an epidemic, about the model's own word where one has just begun elsewhere.
     """
     s = found.settings
     share = _shares(population) if coupling is None else np.where(coupling.sum(axis=1, keepdims=True) > 0, coupling, _shares(population))
@@ -202,7 +204,7 @@ def filter_paths(found: FilterState, population: Floats, steps: int, seed: int, 
     spared = np.flatnonzero(np.isfinite(found.in_vain))
     if len(spared):
         random = np.random.default_rng(key_of(seed, _STREAM, 4))
-        factor = random.exponential(1.0 / (1.0 + found.in_vain[spared, None]), (len(spared), state.shape[2]))
+        factor = random.gamma(SPARED_SHAPE, 1.0 / (SPARED_SHAPE + found.in_vain[spared, None]), (len(spared), state.shape[2]))
         paths[:, spared] = random.poisson(factor * paths[:, spared])
     return paths
 

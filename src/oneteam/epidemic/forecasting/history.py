@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from oneteam.core.errors import MissingColumnError, NothingFoundError, UnknownValueError
+from oneteam.core.errors import DuplicateCodeError, MissingColumnError, NothingFoundError, UnknownValueError
 from oneteam.epidemic.forecasting.panel import Panel, season_of
 from oneteam.epidemic.hub.columns import as_days, as_floats, as_ints, as_text
 from oneteam.epidemic.hub.target_data import WEEK_D
@@ -89,6 +89,7 @@ def parse_history(table: pa.Table, where: str) -> list[History]:
         MissingColumnError: none of the forms fits.
         WrongTypeError: a field that cannot be read.
         UnknownValueError: weeks that end on different days.
+        DuplicateCodeError: two values of one place and week.
         NothingFoundError: no value.
 
     >>> rows = {"target_end_date": ["2020-01-04", "2020-01-11"], "location": ["a", "a"], "rate": [1.0, 2.0]}
@@ -119,8 +120,7 @@ def parse_history(table: pa.Table, where: str) -> list[History]:
         place, value = _texts(table, "location", where), as_floats(table, ["rate", "observation", "value"], where)
         form = where
     return [
-        _gridded(f"{form} {name}".strip(), ends[kind == name], place[kind == name], value[kind == name], where)
-        for name in np.unique(kind).tolist()
+        _gridded(f"{form} {name}".strip(), np.flatnonzero(kind == name), ends, place, value, where) for name in np.unique(kind).tolist()
     ]
 
 
@@ -135,17 +135,32 @@ def _epidemiological_week_end(year: npt.NDArray[np.int64], week: npt.NDArray[np.
     return np.asarray(sunday + (week - 1) * WEEK_D + (WEEK_D - 1), "datetime64[D]")
 
 
-def _gridded(source: str, ends: Days, place: Texts, value: Floats, where: str) -> History:
-    known = np.isfinite(value) & ~np.isnat(ends)
-    if not known.any():
+def _gridded(source: str, rows: npt.NDArray[np.int64], ends: Days, place: Texts, value: Floats, where: str) -> History:
+    """Some rows of a table by week and place."""
+    rows = rows[np.isfinite(value[rows]) & ~np.isnat(ends[rows])]
+    if not len(rows):
         raise NothingFoundError(f"{where}: no value in {source}")
-    ends, place, value = ends[known], place[known], value[known]
+    ends, place, value = ends[rows], place[rows], value[rows]
     offset = (ends - ends.min()).astype(np.int64)
     if (offset % WEEK_D).any():
         row = int(np.argmax(offset % WEEK_D != 0))
         raise UnknownValueError(f"{where}: week of {place[row]} that ends on {ends[row]} does not end on the same weekday as the others")
     weeks = np.arange(ends.min(), ends.max() + 1, WEEK_D, dtype="datetime64[D]")
     places, index = np.unique(place, return_inverse=True)
+    _once(offset * len(places) + index, rows, ends, place, where)
     rate = np.full((len(weeks), len(places)), np.nan)
     rate[offset // WEEK_D, index] = np.maximum(value, 0.0)
     return History(source, weeks, tuple(places.tolist()), rate)
+
+
+def _once(key: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], ends: Days, place: Texts, where: str) -> None:
+    """Which of two values would be learned from must not hang on the order of rows."""
+    order = np.argsort(key, kind="stable")
+    twice = np.flatnonzero(np.diff(key[order]) == 0)
+    if len(twice):
+        first, second = sorted(order[twice[0] : twice[0] + 2].tolist())
+        what = f"two values of {place[first]} for the week that ends on {ends[first]}"
+        raise DuplicateCodeError(
+            f"{where}, data rows {rows[first] + 1} and {rows[second] + 1}: {what}",
+            hint="Several series of one place need a column that tells them apart (source); for FluSurv-NET its strata columns.",
+        )

@@ -377,9 +377,9 @@ def _sources(files: ReportFiles, truth: Snapshot, models: Sequence[Path]) -> tup
     manifest = files.forecasts / MANIFEST
     used = _json(manifest)["inputs"] if manifest.exists() else {}
     found += [
-        Source(name, str(key), None, str(used[key]))
-        for key, name in (("mobility", words("Movement", "이동")), ("history_1", words("History", "과거 계열")))
-        if key in used
+        Source(words("Movement", "이동") if key == "mobility" else words("History", "과거 계열"), str(key), None, str(used[key]))
+        for key in used
+        if key == "mobility" or key.startswith("history_")
     ]
     others = [
         (words("Scores", "성적"), files.scores),

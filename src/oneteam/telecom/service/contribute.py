@@ -115,7 +115,8 @@ class Contributor:
         subscriber, value = rows["subscriber"].to_numpy(), rows["value"].to_numpy()
         if not keep.all():
             subscriber, value, keys = subscriber[keep], value[keep], {name: column[keep] for name, column in keys.items()}
-        if len(subscriber) and (np.diff(subscriber) < 0).any():
+        # Compared, not subtracted: the difference of two 64-bit numbers may not fit into one.
+        if (subscriber[1:] < subscriber[:-1]).any():
             order = np.argsort(subscriber, kind="stable")
             subscriber, value, keys = subscriber[order], value[order], {name: column[order] for name, column in keys.items()}
         return Contributions(subscriber, keys, value)

@@ -155,7 +155,15 @@ def _sign_in_again(request: Request, name: str, then: str, wait: int = 0) -> Res
 def _sign_in_form(request: Request, name: str, then: str, *, failed: bool = False, wait: int = 0, status: int = 200) -> Response:
     nobody = not face_of(request).accounts.all()
     return render(
-        request, "account/sign_in.html", page="sign-in", status=status, name=name, next=within(then), failed=failed, wait=wait, nobody=nobody
+        request,
+        "account/sign_in.html",
+        page="sign-in",
+        status=status,
+        name=name,
+        next=within(then),
+        failed=failed,
+        wait=wait,
+        nobody=nobody,
     )
 
 

@@ -23,13 +23,17 @@ WORDS: Final[dict[str, Text]] = {
     "account.name": Text(en="Name", ko="이름"),
     "account.password": Text(en="Password", ko="비밀번호"),
     "account.wrong": Text(en="Name and password do not fit.", ko="이름과 비밀번호가 맞지 않습니다."),
-    "account.wait": Text(en="Too many attempts. Try again in {seconds} seconds.", ko="시도가 너무 많습니다. {seconds}초 뒤에 다시 하십시오."),
+    "account.wait": Text(
+        en="Too many attempts. Try again in {seconds} seconds.", ko="시도가 너무 많습니다. {seconds}초 뒤에 다시 하십시오."
+    ),
     "account.mine": Text(en="My account", ko="내 계정"),
     "account.roles": Text(en="Roles", ko="역할"),
     "account.change": Text(en="Change the password", ko="비밀번호 바꾸기"),
     "account.old": Text(en="Present password", ko="현재 비밀번호"),
     "account.new": Text(en="New password", ko="새 비밀번호"),
-    "account.rule": Text(en="At least 12 letters; several words are easy to remember.", ko="12자 이상. 여러 낱말을 이으면 기억하기 쉽습니다."),
+    "account.rule": Text(
+        en="At least 12 letters; several words are easy to remember.", ko="12자 이상. 여러 낱말을 이으면 기억하기 쉽습니다."
+    ),
     "account.changed": Text(
         en="The password is changed. Every other session of this account has ended.",
         ko="비밀번호를 바꾸었습니다. 이 계정의 다른 로그인은 모두 끝났습니다.",

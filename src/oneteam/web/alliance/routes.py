@@ -15,7 +15,7 @@ from oneteam.alliance.odrl import to_odrl
 from oneteam.alliance.reading import read
 from oneteam.app import officer
 from oneteam.app.oversight import AgreementView, Oversight
-from oneteam.core.errors import InputError, NotThereError, WrongTypeError
+from oneteam.core.errors import NotThereError, WrongTypeError
 from oneteam.privacy.commands import COMMAND_RULES
 from oneteam.privacy.policy import RULES
 from oneteam.web.accounts import Account
@@ -75,6 +75,18 @@ def own_of(request: Request) -> Oversight:
     if own is None:
         raise NotThereError("this node has no home of a member")
     return own
+
+
+def verifying_of(request: Request) -> Verifying:
+    """Checks of the own log.
+
+    Raises:
+        NotThereError: this node shows a study alone.
+    """
+    found = face_of(request).verifying
+    if found is None:
+        raise NotThereError("this node has no log")
+    return found
 
 
 def members_page(request: Request) -> Response:
@@ -195,22 +207,22 @@ def log_page(request: Request, before: Before = None) -> Response:
         size=own.log_size(),
         before=before,
         older=rows[-1][0] if rows and rows[-1][0] > 0 else None,
-        check=_verifying(request).now,
+        check=verifying_of(request).now,
         in_words=lambda codes: in_words(codes, language),
     )
 
 
 def verification(request: Request) -> Response:
     """How far the check is: a piece of the page."""
-    return render(request, "alliance/verification.html", page="log", check=_verifying(request).now)
+    return render(request, "alliance/verification.html", page="log", check=verifying_of(request).now)
 
 
 def verify(request: Request) -> Response:
     """Begin to check the log."""
-    _verifying(request).start()
+    verifying_of(request).start()
     if "hx-request" in request.headers:
         return verification(request)
-    _verifying(request).wait(2.0)  # most checks are done by then; without scripts there is no other way to see it
+    verifying_of(request).wait(2.0)  # most checks are done by then; without scripts there is no other way to see it
     return RedirectResponse("/log#verify", 303)
 
 
@@ -258,13 +270,6 @@ def _agreement(
         revocation=revocation,
         on_file=(own.folder / "agreements" / f"{view.id}.json").is_file(),
     )
-
-
-def _verifying(request: Request) -> Verifying:
-    found = face_of(request).verifying
-    if found is None:
-        raise InputError("this node has no log")
-    return found
 
 
 def _now() -> datetime:

@@ -84,8 +84,9 @@ class Verifying:
         except LogError as err:
             asked, contradicted = [], err.message
         self._now = replace(self._now, state="running")
-        proof = self._own.verify(asked, self._tell)
+        proof = self._own.verify(asked, self._told)
         return replace(proof, ok=False, fault=contradicted) if contradicted and proof.ok else proof
 
-    def _tell(self, _step: str, done: float, total: float | None) -> None:
+    def _told(self, step: str, done: float, total: float | None) -> None:
+        del step  # there is one
         self._now = replace(self._now, done=int(done), total=int(total or 0))

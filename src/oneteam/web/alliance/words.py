@@ -35,7 +35,8 @@ WORDS: Final[dict[str, Text]] = {
     "alliance.role.witness": Text(en="watches logs", ko="기록 감시"),
     "agreements.nav": Text(en="Agreements", ko="합의"),
     "agreements.lead": Text(
-        en="What may be learned, by whom, for what, at which cost to a person.", ko="무엇을, 누가, 무슨 목적으로, 사람에게 어떤 비용으로 알 수 있는지."
+        en="What may be learned, by whom, for what, at which cost to a person.",
+        ko="무엇을, 누가, 무슨 목적으로, 사람에게 어떤 비용으로 알 수 있는지.",
     ),
     "agreements.none": Text(
         en="No Agreement is kept here yet. A draft is written with:", ko="아직 보관된 합의가 없습니다. 초안을 만드는 명령:"
@@ -150,7 +151,7 @@ WORDS: Final[dict[str, Text]] = {
     "verify.lead": Text(
         en="Recomputes every hash of the log from its entries, checks every signed checkpoint and every witness's signature, and compares "
         "the ledger with it. Anyone may press it, any time.",
-        ko="기록의 모든 해시를 다시 계산하고, 서명된 검사점과 증인 서명을 확인하고, 비용 장부와 대조합니다. 누구나 언제든 누를 수 있습니다.",
+        ko="기록의 모든 해시를 다시 계산하고, 검사점과 증인 서명을 확인하고, 비용 장부와 대조합니다. 누구나 누를 수 있습니다.",
     ),
     "verify.go": Text(en="Verify now", ko="지금 검증"),
     "verify.running": Text(en="Checking: {done} of {total} entries", ko="검증 중: {total}건 중 {done}건"),

@@ -14,9 +14,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from oneteam.epidemic.report.voice import percent
+
 Number = float | None
 Cell = str | float | int | None
-Kind = Literal["text", "day", "count", "number", "share"]
+Kind = Literal["text", "day", "count", "number", "share", "chance"]
 
 
 class ChartDocument(BaseModel):
@@ -92,6 +94,8 @@ def write_cell(cell: Cell, kind: Kind) -> str:
         return cell
     if kind == "share":
         return f"{100 * cell:.0f}%"
+    if kind == "chance":
+        return percent(cell)
     if kind == "count":
         return f"{cell:,.0f}" if abs(cell) >= 10 or cell == int(cell) else f"{cell:.2g}"
     return f"{cell:,.3g}" if abs(cell) < 1000 else f"{cell:,.0f}"
@@ -185,7 +189,7 @@ class BarsChart(ChartDocument):
     """A ranking with intervals, and a level the bars are held against."""
 
     unit: str
-    kind: Literal["count", "number", "share"] = "number"
+    kind: Literal["count", "number", "share", "chance"] = "number"
     bars: tuple[Bar, ...]
     reference: Number = None
     reference_label: str = ""
@@ -214,7 +218,7 @@ class MapMode(ChartDocument):
 
     id: str
     label: str
-    kind: Literal["count", "number", "share"]
+    kind: Literal["count", "number", "share", "chance"]
     unit: str
     limits: tuple[float, ...]
     layers: tuple[dict[str, Number], ...]
@@ -227,6 +231,7 @@ class MapChart(ChartDocument):
         shapes_url: where outlines come from.
         names: of places by code.
         weeks: labels of the layers.
+        start: the layer that is shown at first.
         notes: a sentence for each layer.
         modes: ways to colour; all with as many layers.
         href: address of a place, to which its code is added.
@@ -235,6 +240,7 @@ class MapChart(ChartDocument):
     shapes_url: str
     names: dict[str, str]
     weeks: tuple[str, ...]
+    start: int = 0
     notes: tuple[str, ...]
     modes: tuple[MapMode, ...]
     href: str

@@ -57,7 +57,7 @@ def map_chart(files: StudyFiles, language: str) -> MapChart | None:
     limits = classes_of([v for part in (*expected, *upper[:2]) for v in part.values() if v is not None]).limits
     modes = (
         MapMode(
-            id="chance", label=say("map.mode.chance"), kind="share", unit=say("map.unit.chance", rule=told(study.rule, language)),
+            id="chance", label=say("map.mode.chance"), kind="chance", unit=say("map.unit.chance", rule=told(study.rule, language)),
             limits=PROBABILITY.limits, layers=(now_chance, *(dict(ahead[h]) for h in study.horizons)),
         ),
         MapMode(
@@ -73,6 +73,7 @@ def map_chart(files: StudyFiles, language: str) -> MapChart | None:
         shapes_url="/api/v1/outlook/shapes/places",
         names={p.code: told(p.name, language) for p in study.places},
         weeks=(say("map.today"), *(say("map.ahead", n=h) for h in study.horizons)),
+        start=1 + study.horizons.index(study.horizon),
         notes=week_notes(study, say, language),
         modes=modes,
         href="/place/",
@@ -122,5 +123,5 @@ def ranking(files: StudyFiles, language: str) -> BarsChart | None:
         for o in study.outlooks[:RANKED]
         if o.probability is not None
     )
-    return BarsChart(unit="", kind="share", bars=bars)
+    return BarsChart(unit="", kind="chance", bars=bars)
 

@@ -17,7 +17,7 @@ from oneteam.web.outlook.now import chances
 from oneteam.web.outlook.study_files import StudyFiles
 from oneteam.web.outlook.words import say_in, told
 
-WEEKS_BACK: Final = 26
+WEEKS_BACK: Final = 18
 RT_DAYS: Final = 180
 FEEDING: Final = 10
 BANDS: Final = ((95, LOW, HIGH), (80, LEVELS.index(0.1), LEVELS.index(0.9)), (50, LEVELS.index(0.25), LEVELS.index(0.75)))

@@ -7,10 +7,24 @@ from datetime import date
 from typing import Any, Final
 
 from oneteam.epidemic.report.study import Study
-from oneteam.web.outlook.charts import Bar, BarsChart, Bin, HistogramChart, ReliabilityChart, Series, SeriesChart
+from oneteam.web.outlook.charts import (
+    Bar,
+    BarsChart,
+    Bin,
+    HistogramChart,
+    MapChart,
+    MapMode,
+    Number,
+    ReliabilityChart,
+    Series,
+    SeriesChart,
+)
+from oneteam.web.outlook.now import map_words
 from oneteam.web.outlook.words import say_in, told
 
 COVERAGES: Final = (50, 80, 95)
+LISTED: Final = 40
+"""More places than this are shown on a map."""
 
 
 def models_chart(study: Study, language: str) -> BarsChart | None:
@@ -50,9 +64,9 @@ def horizons_chart(study: Study, language: str) -> BarsChart | None:
 
 
 def places_chart(study: Study, language: str) -> BarsChart | None:
-    """Relative WIS of the reported model by place, the best first."""
+    """Relative WIS of the reported model by place, the best first; None where there are too many places for a list."""
     say, rows = say_in(language), _rows(study, "by_location")
-    if not rows:
+    if not rows or len(rows) > LISTED:
         return None
     bars = tuple(
         Bar(
@@ -64,6 +78,22 @@ def places_chart(study: Study, language: str) -> BarsChart | None:
         for r in sorted(rows, key=lambda r: float(r["relative_wis"]))
     )
     return BarsChart(unit=say("scores.relative"), bars=bars, reference=1.0, reference_label=say("scores.baseline"))
+
+
+def places_map(study: Study, language: str) -> MapChart | None:
+    """Relative WIS of the reported model by place, as a map."""
+    say, rows = say_in(language), _rows(study, "by_location")
+    if len(rows) <= LISTED:
+        return None
+    values: dict[str, Number] = {str(r["location"]): float(r["relative_wis"]) for r in rows}
+    mode = MapMode(
+        id="relative_wis", label=say("scores.relative"), kind="number", unit=f"{say('scores.relative')} (1: {say('scores.baseline')})",
+        limits=(0.5, 0.75, 1.0, 1.5), layers=({p.code: values.get(p.code) for p in study.places},),
+    )  # fmt: skip
+    return MapChart(
+        shapes_url="/api/v1/outlook/shapes/places", names={p.code: told(p.name, language) for p in study.places}, weeks=(say("import.all"),),
+        notes=("",), modes=(mode,), href="/place/", words=map_words(say),
+    )  # fmt: skip
 
 
 def weeks_chart(study: Study, language: str) -> SeriesChart | None:

@@ -114,6 +114,7 @@ WORDS: Final[dict[str, Text]] = {
     "import.world.about": _w("The size of a disc is the expected number.", "원의 크기는 예상 환자 수입니다."),
     "import.rank": _w("Ranking with intervals", "순위와 구간"),
     "import.rank.about": _w("Over all weeks: mean and 95% interval.", "전체 기간: 평균과 95% 구간."),
+    "import.table": _w("Shares and ranks", "비율과 순위"),
     "import.total": _w("All imported cases by week", "주별 해외 유입 합계"),
     "import.total.about": _w(
         "Dots: found. Bars: 95% interval of the forecast one week before.", "점: 확인. 막대: 한 주 전 예측의 95% 구간."

@@ -75,7 +75,9 @@ def ours(name: str, reproduction_number: float, members: int, rounds: int) -> di
     import numpy as np
 
     from oneteam.epidemic.engine.ensemble import initial_state, run_ensemble
-    from oneteam.epidemic.engine.plan import ordinary_course, prepare, transmission_of
+    from oneteam.epidemic.engine.plan import ordinary_course
+    from oneteam.epidemic.engine.preparation import prepare
+    from oneteam.epidemic.engine.transmission import transmission_of
     from oneteam.epidemic.models.compiled_model import compile_model
     from oneteam.epidemic.models.presets import preset
 

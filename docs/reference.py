@@ -12,15 +12,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer.main
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 
 from oneteam.cli.main import app
 from oneteam.core.part import installed_parts
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,6 @@ SETTINGS: Final = (
 MODULES: Final = (
     "oneteam.core.model",
     "oneteam.core.part",
-    "oneteam.core.errors",
     "oneteam.store.tables",
     "oneteam.store.geography",
     "oneteam.privacy.agreements",
@@ -127,6 +128,8 @@ def pages() -> dict[str, str]:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Give the generated pages to MkDocs."""
+    from mkdocs.structure.files import File  # noqa: PLC0415 - who writes the pages into a folder needs no MkDocs
+
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files

@@ -27,6 +27,9 @@ ROOT: Final = Path(__file__).parents[1]
 SCREENS: Final = {"laptop": (1280, 800), "phone": (390, 844)}
 LANGUAGES: Final = ("en", "ko")
 STARTED_S: Final = 1_800
+DRAWN_MS: Final = 400
+FRONT: Final = "now"
+"""The page whose first view stands in the README."""
 NAVIGATION: Final = "nav.pages a"
 
 
@@ -80,6 +83,8 @@ def take(browser: Browser, served: Served, out: Path, prefix: str, already: set[
                     continue
                 target = out / f"{name}-{screen}-{language}.png"
                 picture(page, f"{served.address}{path}", target)
+                if name == FRONT and screen == "laptop":
+                    page.screenshot(path=str(out.parent / f"{name}-{language}.png"), animations="disabled")
                 already.add(target.stem)
                 taken.append(target.name)
             context.close()
@@ -96,8 +101,14 @@ def sign_in(page: Page, served: Served) -> None:
 
 
 def picture(page: Page, address: str, target: Path) -> None:
-    """The whole page once everything is drawn; nothing moves on it."""
+    """The whole page once everything is drawn, which is when it first comes into view; nothing moves on it."""
     page.goto(address, wait_until="networkidle")
+    for figure in page.query_selector_all("[data-island]"):
+        figure.scroll_into_view_if_needed()
+        page.wait_for_timeout(DRAWN_MS)
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(DRAWN_MS)
     page.screenshot(path=str(target), full_page=True, animations="disabled")
 
 

@@ -42,8 +42,8 @@ if [ ! -f ready ]; then
   for member in skylark horizon bluewave university; do oneteam roster keep roster.json --home "$member"; done
   oneteam agreement new --zones country/zones.csv --measure od --measure arrivals --measure travellers --rho 0.1 --rho-total 3 \
     --title "Outbreak outlook" --title-ko "유행 전망" --from 2020-01-01 --until 2099-01-01 --home agency --out terms.toml
-  # One Release tells of a week; travellers are counted over two.
-  sed -i 's/^max_days = 1$/max_days = 15/' terms.toml
+  # Trips are told by the week, travellers over two, arrivals over six weeks.
+  sed -i 's/^max_days = 1$/max_days = 42/' terms.toml
   for member in agency skylark horizon bluewave university; do oneteam agreement sign terms.toml --home "$member"; done
   for member in agency skylark horizon bluewave; do oneteam agreement keep terms.json --home "$member"; done
   touch ready

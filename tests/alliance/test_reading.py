@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from oneteam.alliance.reading import Language, person_costs, read
 from oneteam.alliance.setting import columns_of, to_html, to_markdown, to_text, wrap
+from oneteam.core.model import Text
 from oneteam.privacy.accounting import epsilon_of, share_rho
 from oneteam.privacy.agreements import Revocation, agreement_id
 from oneteam.privacy.levels import domain_of, parse_level
@@ -80,6 +81,16 @@ def test_plain_tables_are_called_what_they_are() -> None:
         text = to_text(read(an_agreement(measures=[PLAIN]), language))  # type: ignore[arg-type]
         assert word in text
         assert "epsilon" not in text
+
+
+def test_what_recipients_may_ask_to_be_done_is_told_under_its_measure() -> None:
+    actions = {"presence": Text(en="Switch on a light", ko="불 켜기")}
+    for language, words in (("en", "Switch on a light"), ("ko", "불 켜기")):
+        sections = {section.heading: section for section in read(AGREEMENT, language, actions=actions).sections}  # type: ignore[arg-type]
+        assert [name for name, section in sections.items() if words in " ".join(section.sentences)] == [
+            name for name in sections if "presence" in name
+        ]
+        assert words not in to_text(read(AGREEMENT, language))  # type: ignore[arg-type]
 
 
 def test_a_revocation_shows() -> None:

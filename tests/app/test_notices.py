@@ -22,7 +22,7 @@ from oneteam.alliance.home import Home
 from oneteam.app import notices as module
 from oneteam.app.acting import Acting
 from oneteam.app.asking import QueryFile, complete
-from oneteam.app.desk import at_desk
+from oneteam.app.desk import at_desk, releases_of
 from oneteam.app.embedded import in_one_process
 from oneteam.app.member_node import MemberNode, OwnLimits, Sources, open_member
 from oneteam.app.notices import NoticeTerms, ask_notice, notify, step
@@ -219,7 +219,7 @@ def test_through_the_door_of_a_running_node_and_on_the_command_line(allies: Alli
     found = asyncio.run(play())
     assert [row["answered"] for row in found["notices"]] == ["accepted"]
     assert abs(found["notices"][0]["count"]["value"] - MANY["horizon"]) < 8 * found["notices"][0]["count"]["std"]
-    assert len(found["releases"]) == 1
+    assert [release.contributors for release in releases_of(found)] == [("horizon",)]
 
     beside = [word for name in NAMES if name != "agency" for word in ("--with", str(allies.homes[name].folder))]
     out = allies.folder / "notices.json"
@@ -354,6 +354,24 @@ def test_the_owner_s_switch_limits_and_a_revocation_hold_at_once(allies: Allies)
     assert len(lists_of(home)) == 1
 
 
+def test_so_many_a_day_and_no_more(allies: Allies) -> None:
+    home = allies.homes["skylark"]
+    path = home.folder / "member.toml"
+    path.write_text(f"{path.read_text()}per_day = 2\n")
+    moment = [now()]
+    with a_carrier(allies) as (member, _):
+        acting = Acting(home, member.registry, member.log, member.book, home.lookup(), OwnLimits(home), lambda: moment[0])
+        for _ in range(2):
+            acting.act(signed(allies, a_command(allies)), "agency")
+        with pytest.raises(RefusedError) as caught:
+            acting.act(signed(allies, a_command(allies)), "agency")
+        assert caught.value.reasons == ("command.many",)
+        moment[0] += timedelta(hours=25)
+        later = step("agency", "the day after", moment[0])
+        acting.act(signed(allies, a_command(allies, context=later, until=moment[0] + timedelta(hours=1))), "agency")
+    assert len(lists_of(home)) == 3
+
+
 def test_a_folder_outside_the_home_or_a_switch_without_dataset_is_no_setting(allies: Allies) -> None:
     path = allies.homes["skylark"].folder / "member.toml"
     text = path.read_text()
@@ -478,6 +496,7 @@ def test_every_rule_is_documented_and_can_be_the_only_reason(allies: Allies) -> 
     assert reasons(switch=Switch()) == ("command.off",)
     assert reasons(switch=Switch(True, "mobility", "telecom", None)) == ("command.action",)
     assert reasons(switch=Switch(True, "other", "telecom", action)) == ("command.dataset",)
+    assert reasons(switch=Switch(True, "mobility", "telecom", action, 0)) == ("command.many",)
     assert reasons(contributors=("horizon", "bluewave")) == ("command.contributor",)
     assert reasons(me="university") == ("command.entity", "command.contributor")
     assert reasons(not_before=at + timedelta(days=1)) == ("period.early",)
@@ -520,7 +539,7 @@ def test_a_third_party_s_part_acts_through_the_same_door(allies: Allies, monkeyp
         monkeypatch.setattr("oneteam.app.acting.installed_parts", lambda: {"building": Building(), "telecom": Building()})
         path = home.folder / "member.toml"
         path.write_text(path.read_text().replace('part = "telecom"', 'part = "building"'))
-        settings = {name: None for name in ("countries", "within_days", "as_of", "text", "text_ko")}
+        settings: dict[str, str | None] = dict.fromkeys(("countries", "within_days", "as_of", "text", "text_ko"))
         asked = {"entity": "building.skylark", "action": "ventilate"}
         with pytest.raises(UnknownValueError, match="speed"):
             acting.act(signed(allies, a_command(allies, settings=settings | {"speed": "high"}, **asked)), "agency")

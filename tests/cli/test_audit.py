@@ -234,9 +234,11 @@ def test_give_up(run, restored: tuple[Path, Path, Path]) -> None:
     assert (code, "restart-2" in out) == (0, True)
     assert run("audit", "verify", "--home", home)[0] == 0
     assert run("audit", "admit", "--home", home)[0] == 2
-    assert run("audit", "admit", "--home", home, "--agreement", AGREEMENT)[0] == 0
+    code, out, _ = run("audit", "admit", "--home", home, "--agreement", AGREEMENT, "--json")
+    assert (code, json.loads(out)) == (0, {"admitted": {"agreement": AGREEMENT}})
 
 
 def test_accept_restart(run, home: Path) -> None:
-    assert run("audit", "accept-restart", "oneteam.log/skt/restart-2", "--home", home)[0] == 0
+    code, out, _ = run("audit", "accept-restart", "oneteam.log/skt/restart-2", "--home", home, "--json")
+    assert (code, json.loads(out)) == (0, {"accepted": "oneteam.log/skt/restart-2"})
     assert run("audit", "accept-restart", "oneteam.log/skt", "--home", home)[0] == 2

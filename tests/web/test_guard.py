@@ -112,8 +112,20 @@ def test_headers_stand_on_every_answer(face: FastAPI, path: str) -> None:
     assert headers["cross-origin-opener-policy"] == "same-origin"
     assert headers["referrer-policy"] == "same-origin"
     assert "camera=()" in headers["permissions-policy"]
-    assert headers["cache-control"] in {"no-store", "no-cache"}
+    assert headers["cache-control"] == ("no-cache" if path.startswith("/static/") else "no-store")
     assert "server" not in headers
+
+
+def test_files_and_data_are_compressed_and_pages_are_not(face: FastAPI) -> None:
+    browser = signed_in(face, "viewer")
+    zipped = {"accept-encoding": "gzip"}
+    style = browser.get("/static/node.css", headers=zipped)
+    assert style.headers["content-encoding"] == "gzip"
+    assert browser.get("/static/node.css", headers={"if-none-match": style.headers["etag"]}).status_code == 304
+    assert "content-encoding" not in browser.get("/alliance", headers=zipped).headers, "a page holds a token"
+    assert browser.get("/static/dist/chunk-ABCD1234.js").headers["cache-control"].endswith("immutable")
+    assert browser.get("/static/../settings.py").status_code == 404
+    assert browser.get("/static/%2e%2e/settings.py").status_code == 404
 
 
 def test_pages_need_no_inline_script_or_style(face: FastAPI) -> None:

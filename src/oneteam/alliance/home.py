@@ -78,6 +78,7 @@ roles = {roles}
 # enabled = true
 # dataset = "mobility"
 # folder = "notices"                 # in this home; each list is readable by its owner alone
+# per_day = 10                       # so many requests of one recipient in 24 hours
 """
 
 
@@ -104,11 +105,13 @@ class NoticeSettings(Document):
         enabled: act at all.
         dataset: on which dataset.
         folder: where what is written stands, inside the home.
+        per_day: so many Commands of one recipient are acted on in 24 hours at most.
     """
 
     enabled: bool = False
     dataset: Slug | None = None
     folder: str = Field(default="notices", min_length=1, max_length=1024)
+    per_day: int = Field(default=10, ge=1, le=1000)
 
     @field_validator("folder")
     @classmethod

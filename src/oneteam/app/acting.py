@@ -10,7 +10,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from oneteam.alliance.home import Home
@@ -18,7 +18,7 @@ from oneteam.core.errors import EngineError, OneteamError, RefusedError
 from oneteam.core.model import Agreement
 from oneteam.core.part import CommandHandler, actions_of, handler_of, installed_parts
 from oneteam.privacy.book import AgreementBook
-from oneteam.privacy.commands import COMMANDS_SCHEMA, AskedCommand, Switch, decide_command, open_command, take_once
+from oneteam.privacy.commands import COMMANDS_SCHEMA, AskedCommand, Switch, decide_command, open_command, take_once, taken_since
 from oneteam.privacy.policy import LocalLimits
 from oneteam.privacy.signing import Lookup
 from oneteam.store.audit_entry import AuditEntry, Kind
@@ -80,7 +80,7 @@ class Acting:
             with self._registry.transaction() as db:
                 # Once more, now that nothing can be written in between: a revocation may have come.
                 self._decided(asked, here)
-                take_once(db, asked)
+                take_once(db, asked, self._now())
                 self._log.append(db, self._entry("act", asked, digest).model_copy(update={"dataset": agreement.dataset}))
         except OneteamError as err:
             self._log_refusal(asked, digest, err)
@@ -113,7 +113,9 @@ class Acting:
         held = here.settings.datasets.get(settings.dataset or "")
         part = None if held is None else installed_parts().get(held.part)
         action = None if part is None else actions_of(part).get(asked.command.action)
-        switch = Switch(settings.enabled and held is not None, settings.dataset, None if part is None else part.name, action)
+        with self._registry.read() as db:
+            left = settings.per_day - taken_since(db, asked.asker, self._now() - timedelta(days=1))
+        switch = Switch(settings.enabled and held is not None, settings.dataset, None if part is None else part.name, action, left)
         kept = self._book.get(asked.agreement) if asked.agreement else None
         decision = decide_command(asked, kept, self._home.id, self._now(), switch, self._limits())
         if not decision.permit or kept is None or action is None:

@@ -285,3 +285,8 @@ class _short:  # noqa: N801 - used like a function
 def release_of(result: Json) -> Release:
     """The Release of a ``query``'s result."""
     return Release.model_validate(result["release"])
+
+
+def releases_of(result: Json) -> list[Release]:
+    """The Releases of a ``notify``'s result: the counts."""
+    return [Release.model_validate(raw) for raw in result["releases"]]

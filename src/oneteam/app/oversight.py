@@ -222,6 +222,7 @@ class Oversight:
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _opened: _Opened | None = None
     _registry: Registry | None = None
+    _releases: dict[tuple[str, str], ReleaseView] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -353,7 +354,12 @@ class Oversight:
 
     def releases(self) -> tuple[ReleaseView, ...]:
         """Releases kept here, newest first."""
-        return tuple(_release(*row) for row in Ledger(self.registry).kept_releases())
+        ledger, kept = Ledger(self.registry), self._releases
+        names = ledger.kept_releases()
+        for name in names:
+            if name not in kept:  # what is kept once never changes
+                kept[name] = _release(*name, ledger.described_release(*name))
+        return tuple(kept[name] for name in names)
 
     def why_not(self) -> str:
         """Why the node answers nothing at present; empty when it does."""

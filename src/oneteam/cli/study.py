@@ -19,7 +19,7 @@ Folder = Annotated[Path, typer.Argument(help="The study's folder.", metavar="OUT
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="study.toml; see docs/study.md for what it may say.", metavar="STUDY.toml")],
+    file: Annotated[Path, typer.Argument(help="study.toml; see docs/study.md for what it may say.", metavar="STUDY")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results; made if absent.")],
     data: Annotated[
         Path | None,
@@ -61,7 +61,9 @@ def show(folder: Folder, json: Json = False) -> None:
     if json:
         print_json({"steps": steps, "summary": summary})
         return
-    print_rows("Steps", [{"step": s["title"]["en"], "state": s["state"], "seconds": round(s["seconds"], 1), "": s["detail"]} for s in steps])
+    print_rows(
+        "Steps", [{"step": s["title"]["en"], "state": s["state"], "seconds": round(s["seconds"], 1), "": s["detail"]} for s in steps]
+    )
     if summary is None:
         say("no summary yet")
         return
@@ -96,19 +98,23 @@ def verify(
 
 @app.command()
 def new(
-    target: Annotated[Path, typer.Argument(help="The file to write.", metavar="STUDY.toml")] = Path("study.toml"),
+    target: Annotated[Path, typer.Argument(help="The file to write.", metavar="STUDY")] = Path("study.toml"),
     files: Annotated[bool, typer.Option("--files", help="Public tables only; no member is asked.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a study file to edit: every key explained."""
     from oneteam.app.study.template import study_template
-    from oneteam.cli.render import say
+    from oneteam.cli.render import print_json, say
     from oneteam.core.errors import UnknownValueError
     from oneteam.store.tables import write_atomically
 
     if target.exists():
         raise UnknownValueError(f"{target}: is there already", hint="Give another name.")
     write_atomically(target, study_template(members=not files).encode())
-    say(f"{target}: edit it, then `oneteam study run {target} --out DIR`")
+    if json:
+        print_json({"file": str(target)})
+    else:
+        say(f"{target}: edit it, then `oneteam study run {target} --out DIR`")
 
 
 def _tell(told: Mapping[str, Any], out: Path) -> None:

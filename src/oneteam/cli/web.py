@@ -16,11 +16,15 @@ app = typer.Typer(help="This node's pages for a browser. 이 노드의 웹 화�
 account = typer.Typer(help="Who may sign in. 로그인할 수 있는 계정입니다.", no_args_is_help=True)
 app.add_typer(account, name="account")
 HomeOption = Annotated[
-    Path | None, typer.Option("--home", envvar="ONETEAM_HOME", help="The member's home; without one, only a study is shown.")
+    Path | None,
+    typer.Option(
+        "--home", envvar="ONETEAM_HOME", help="The member's home; .oneteam without it. With --study alone, only the study is shown."
+    ),
 ]
 StudyOption = Annotated[Path | None, typer.Option("--study", help="A study's folder, as `oneteam study run` wrote it.")]
 StateOption = Annotated[Path | None, typer.Option("--state", help="Folder of accounts and sessions; the home, else the study, without it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+HOME = Path(".oneteam")
 ROLES = ("viewer", "analyst", "steward", "privacy_officer")
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")]
 
@@ -49,14 +53,14 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     server, settings = _module("server"), _module("settings")
     wanted = settings.WebSettings(
-        home=home, study=study, url=url, host=host, port=port, certificate=certificate, key=key, proxy=proxy, state=state
+        home=_home(home, study), study=study, url=url, host=host, port=port, certificate=certificate, key=key, proxy=proxy, state=state
     )
     server.serve(wanted, lambda address: say(f"open {address}"))
 
 
 @account.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Short: a lower-case letter, then a-z, 0-9, dot, hyphen or underscore.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Short: a lower-case letter, then a-z, 0-9, dot, hyphen or underscore.")],
     role: Annotated[list[str] | None, typer.Option("--role", "-r", help=f"{', '.join(ROLES)}; may be repeated.")] = None,
     password_stdin: Stdin = False,
     home: HomeOption = None,
@@ -92,35 +96,37 @@ def list_accounts(home: HomeOption = None, study: StudyOption = None, state: Sta
 
 @account.command()
 def remove(
-    name: Annotated[str, typer.Argument(help="Whose account.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose account.")],
     home: HomeOption = None,
     study: StudyOption = None,
     state: StateOption = None,
+    json: Json = False,
 ) -> None:
     """Delete an account; its sessions end at once."""
-    from oneteam.cli.render import say
+    from oneteam.cli.render import print_json, say
 
     with _accounts(home, study, state) as (registry, accounts):
         accounts.remove(name)
         _end_sessions(registry, accounts, name)
-    say(f"{name} may no longer sign in")
+    print_json({"removed": name}) if json else say(f"{name} may no longer sign in")
 
 
 @account.command()
 def password(
-    name: Annotated[str, typer.Argument(help="Whose account.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose account.")],
     password_stdin: Stdin = False,
     home: HomeOption = None,
     study: StudyOption = None,
     state: StateOption = None,
+    json: Json = False,
 ) -> None:
     """Give an account another password; its sessions end at once."""
-    from oneteam.cli.render import say
+    from oneteam.cli.render import print_json, say
 
     with _accounts(home, study, state) as (registry, accounts):
         accounts.set_password(name, _password(from_stdin=password_stdin))
         _end_sessions(registry, accounts, name)
-    say(f"{name} has another password")
+    print_json({"changed": name}) if json else say(f"{name} has another password")
 
 
 def _module(name: str) -> Any:
@@ -130,8 +136,14 @@ def _module(name: str) -> Any:
     return import_module(f"oneteam.web.{name}")
 
 
+def _home(home: Path | None, study: Path | None) -> Path | None:
+    """The home that is named; where neither a home nor a study is, the one of the working folder."""
+    return HOME if home is None and study is None else home
+
+
 @contextmanager
 def _accounts(home: Path | None, study: Path | None, state: Path | None) -> Iterator[tuple[Registry, Any]]:
+    home = _home(home, study)
     settings = _module("settings").WebSettings(home=home, study=study, state=state)
     if home is not None:
         from oneteam.alliance.home import Home

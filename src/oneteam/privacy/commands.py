@@ -25,7 +25,9 @@ MAX_COMMAND_LIFE: Final = timedelta(days=7)
 """A Command that stays good for longer is refused: what it rests on may have changed."""
 
 COMMANDS_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS command_taken (id TEXT NOT NULL, asker TEXT NOT NULL, PRIMARY KEY (id, asker)) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS command_taken (
+  id TEXT NOT NULL, asker TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (id, asker)
+) WITHOUT ROWID, STRICT;
 """
 
 COMMAND_RULES: Final = {
@@ -34,6 +36,7 @@ COMMAND_RULES: Final = {
     "command.off": ("This member does not act on commands.", "이 회원은 명령에 따라 동작하지 않습니다."),
     "command.dataset": ("This member does not act on the agreement's dataset.", "이 회원은 합의된 데이터로 동작하지 않습니다."),
     "command.contributor": ("This member brings no data under the agreement.", "이 회원은 합의의 데이터 제공자가 아닙니다."),
+    "command.many": ("This member has acted on as many commands in a day as it allows.", "하루에 허용한 명령 수를 넘었습니다."),
     "command.agreement": ("The command names no agreement.", "명령에 합의서가 적혀 있지 않습니다."),
 }
 """Reasons beside those of `oneteam.privacy.policy.RULES`, which are listed after them."""
@@ -71,12 +74,14 @@ class Switch:
         dataset: on which of its datasets.
         part: the part that reads this dataset.
         action: what that part can do of the name that the Command gives; None if nothing.
+        left: how many more Commands of the asker it acts on now.
     """
 
     on: bool = False
     dataset: str | None = None
     part: str | None = None
     action: ActionInfo | None = None
+    left: int = 1
 
 
 def sign_command(command: Command, asker: str, keys: Keys) -> str:
@@ -103,6 +108,17 @@ def open_command(text: str, lookup: Lookup, now: datetime, skew: timedelta = SKE
         BadSignatureError: a signature that does not hold, or a stranger's; signed by another than its context's actor.
         WrongTypeError: not a Command, without a context, not in its canonical form, or good for longer than `MAX_COMMAND_LIFE`.
         ReplayError: expired, or from the future.
+
+    >>> from datetime import UTC
+    >>> keys, now = Keys.generate(), datetime(2026, 3, 1, tzinfo=UTC)
+    >>> why = Context(id="1" * 32, parent="0" * 32, actor="agency", reason="tell travellers", at=now)
+    >>> command = Command(entity="telecom.skylark", action="notify_travellers", until=now + timedelta(hours=1), context=why)
+    >>> text = sign_command(command, "agency", keys)
+    >>> open_command(text, {"agency": keys.public}.get, now).asker
+    'agency'
+    >>> open_command(text, {"agency": keys.public}.get, now + timedelta(hours=2))
+    Traceback (most recent call last):
+    oneteam.core.errors.ReplayError: the command has expired
     """
     payload, signer = verify_compact(text, lookup)
     command = read_document(payload, Command)
@@ -135,6 +151,12 @@ def decide_command(
 
     Returns:
         The decision; reasons stand in the order of `COMMAND_RULES`, then of `oneteam.privacy.policy.RULES`, each once.
+
+    >>> from datetime import UTC
+    >>> why = Context(id="1" * 32, actor="agency", reason="tell travellers", at=datetime(2026, 3, 1, tzinfo=UTC))
+    >>> command = Command(entity="telecom.skylark", action="notify_travellers", until=why.at, context=why)
+    >>> decide_command(AskedCommand(command, why, "agency", ""), None, "skylark", why.at, Switch()).codes
+    ('command.off', 'command.agreement')
     """
     broken = {*_own(asked, me, switch), *_limited(asked.asker, switch, now, limits or LocalLimits())}
     if not asked.agreement:
@@ -157,6 +179,8 @@ def _own(asked: AskedCommand, me: str, switch: Switch) -> Iterator[str]:
         yield "command.action"
     if whose != me:
         yield "command.entity"
+    if switch.on and switch.left < 1:
+        yield "command.many"
 
 
 def _limited(asker: str, switch: Switch, now: datetime, limits: LocalLimits) -> Iterator[str]:
@@ -188,16 +212,22 @@ def _agreed(asked: AskedCommand, kept: Kept, me: str, now: datetime, switch: Swi
     yield from (code for code, broken in rules.items() if broken)
 
 
-def take_once(db: sqlite3.Connection, asked: AskedCommand) -> None:
+def take_once(db: sqlite3.Connection, asked: AskedCommand, now: datetime) -> None:
     """Let a Command pass once, inside the transaction that decides on it. What was taken is never forgotten: there are few.
 
     Args:
         db: of a registry with `COMMANDS_SCHEMA`.
         asked: the Command.
+        now: the member's clock.
 
     Raises:
         ReplayError: one of this asker with the same context id was carried out before.
     """
-    row = [asked.context.id, asked.asker]
-    if db.execute("INSERT OR IGNORE INTO command_taken (id, asker) VALUES (?, ?)", row).rowcount != 1:
+    row = [asked.context.id, asked.asker, int(now.timestamp())]
+    if db.execute("INSERT OR IGNORE INTO command_taken (id, asker, at) VALUES (?, ?, ?)", row).rowcount != 1:
         raise ReplayError("this command was carried out before", hint="Sign a new one; each has a context of its own.")
+
+
+def taken_since(db: sqlite3.Connection, asker: str, since: datetime) -> int:
+    """How many Commands of an asker were taken from a moment on."""
+    return int(db.execute("SELECT count(*) FROM command_taken WHERE asker = ? AND at >= ?", [asker, int(since.timestamp())]).fetchone()[0])

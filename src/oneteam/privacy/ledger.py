@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -21,7 +21,7 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Final
 
-from oneteam.core.errors import LogError, RefusedError, ReplayError, WrongTypeError
+from oneteam.core.errors import LogError, NothingFoundError, RefusedError, ReplayError, WrongTypeError
 from oneteam.store.audit_entry import AuditEntry
 from oneteam.store.audit_log import AuditLog
 from oneteam.store.registry import Registry
@@ -215,20 +215,27 @@ class Ledger:
             row = db.execute("SELECT body FROM ledger_release WHERE query_id = ? AND recipient = ?", [query_id, recipient]).fetchone()
         return row[0] if row else None
 
-    def kept_releases(self) -> Iterator[tuple[str, str, str]]:
-        """Query, recipient and the asked-for part of every Release that is kept, newest first; without its values, which may be long.
-
-        The third is the JSON object that `oneteam.core.model.Release` has in its fields ``query``, ``contributors``, ``rho``, ``kind``,
-        ``round`` and ``made_at``.
-        """
-        fields = ", ".join(f"'{name}', json_extract(body, '$.{name}')" for name in ("rho", "kind", "round", "made_at"))
-        parts = ", ".join(f"'{name}', json(json_extract(body, '$.{name}'))" for name in ("query", "contributors"))
+    def kept_releases(self) -> list[tuple[str, str]]:
+        """Query and recipient of every Release that is kept, newest first."""
         with self.registry.read() as db:
-            rows = db.execute(
-                f"SELECT query_id, recipient, json_object({fields}, {parts}) "  # noqa: S608 - names of our own
-                "FROM (SELECT rowid AS place, query_id, recipient, CAST(body AS TEXT) AS body FROM ledger_release) ORDER BY place DESC"
-            )
-            yield from rows.fetchall()
+            return db.execute("SELECT query_id, recipient FROM ledger_release ORDER BY rowid DESC").fetchall()
+
+    def described_release(self, query_id: str, recipient: str) -> str:
+        """A kept Release without its values, which may be long: JSON of its ``query``, ``contributors``, ``rho``, ``kind`` and ``made_at``.
+
+        Raises:
+            NothingFoundError: none is kept.
+        """
+        with self.registry.read() as db:
+            row = db.execute(
+                "SELECT json_object('query', json_extract(body, '$.query'), 'contributors', json_extract(body, '$.contributors'), "
+                "'rho', json_extract(body, '$.rho'), 'kind', json_extract(body, '$.kind'), 'made_at', json_extract(body, '$.made_at')) "
+                "FROM (SELECT CAST(body AS TEXT) AS body FROM ledger_release WHERE query_id = ? AND recipient = ?)",
+                [query_id, recipient],
+            ).fetchone()
+        if row is None:
+            raise NothingFoundError(f"no Release for query {query_id[:12]} is kept")
+        return str(row[0])
 
     @property
     def unlevel(self) -> str:

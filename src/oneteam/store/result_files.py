@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -25,8 +26,8 @@ def check_suffix(path: Path) -> None:
         raise UnknownValueError(f"{path}: cannot write '{path.suffix}'; the name must end in .parquet, .csv or .json")
 
 
-def write_table(path: Path, table: pa.Table, about: Mapping[str, str]) -> None:
-    """Write a result by the suffix of its name: ``.parquet`` (with ``about`` as metadata), ``.csv`` or ``.json``.
+def write_table(path: Path, table: pa.Table, about: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write a result, whole or not at all, by the suffix of its name: ``.parquet`` (with ``about`` as metadata), ``.csv`` or ``.json``.
 
     Raises:
         UnknownValueError: another suffix.

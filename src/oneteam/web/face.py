@@ -214,7 +214,7 @@ def said(text: Text, language: Language) -> str:
 class _Absent(StrictUndefined):
     """A name that a template was not given: it may be asked for by ``if``, and is an error anywhere else."""
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> bool:  # type: ignore[override]
         return False
 
 

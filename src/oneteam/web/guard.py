@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SIGN_IN: Final = "/account/sign-in"
 PUBLIC: Final = frozenset({SIGN_IN, "/health", "/api/openapi.json", "/favicon.ico"})
 STATIC: Final = "/static/"
+NAMED_BY_CONTENT: Final = re.compile(r"/static/dist/(?:\S*/)?[\w-]+-[A-Z0-9]{8}\.(?:js|css)")
 FORM_FIELD: Final = "csrf"
 FORM_HEADER: Final = "x-csrf-token"
 YEAR_S: Final = 365 * 86_400
@@ -201,10 +203,17 @@ class _Outgoing:
             if self._face.settings.https:
                 headers["strict-transport-security"] = f"max-age={YEAR_S}"
             if "cache-control" not in headers:
-                headers["cache-control"] = "no-cache" if self._request.url.path.startswith(STATIC) else "no-store"
+                headers["cache-control"] = _keep(self._request.url.path)
             for cookie in self._cookies:
                 headers.append("set-cookie", cookie)
         await self._send(message)
+
+
+def _keep(path: str) -> str:
+    """How long a browser may keep an answer: what is named by its content for ever, other files until they change, pages never."""
+    if NAMED_BY_CONTENT.fullmatch(path):
+        return f"public, max-age={YEAR_S}, immutable"
+    return "no-cache" if path.startswith(STATIC) else "no-store"
 
 
 def _sign_in_first(request: Request) -> Response:

@@ -23,6 +23,8 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import oneteam
 from oneteam.alliance.serving import GuardedProtocol, stopping
@@ -47,6 +49,24 @@ ANALYSIS: Final = ("oneteam.web.outlook.routes", "oneteam.web.whatif.routes")
 """Rooms with analysis pages, as far as they are there."""
 _LONGEST_STOP_S: Final = 5
 _MOST_CONNECTIONS: Final = 500
+
+
+class Compressed:
+    """ASGI middleware that compresses what holds no secret: files, and answers to programs.
+
+    Pages hold a form token and may hold what was asked for; compressed together under TLS, their length would tell of the token (BREACH).
+
+    Args:
+        app: the application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain, self._compressed = app, GZipMiddleware(app, minimum_size=1000)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        fit = scope["type"] == "http" and scope["path"].startswith(("/static/", "/api/v1/"))
+        await (self._compressed if fit else self._plain)(scope, receive, send)
 
 
 class Health(BaseModel):
@@ -105,6 +125,7 @@ def create_app(settings: WebSettings | None = None, accounts: Callable[[Registry
     app.include_router(alliance_api.status_router(settings))
     _add(app, face, account_routes)
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.add_middleware(Compressed)
     app.add_middleware(Guard, face=face)
     return app
 

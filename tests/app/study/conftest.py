@@ -61,7 +61,7 @@ reproduction_number = 1.5
 
 [[scenario.measures]]
 kind = "masks"
-from = 2020-03-02
+from = 2020-03-09
 coverage = 0.8
 effectiveness = 0.3
 
@@ -78,25 +78,25 @@ with = ["skylark", "horizon", "bluewave", "university"]
 [[ask]]
 measure = "od"
 every = "week"
-first_day = 2020-02-17
+first_day = 2020-02-24
 
 [[ask]]
 measure = "arrivals"
 every = "week"
-first_day = 2020-02-17
+first_day = 2020-02-24
 rho = 0.02
 
 # Nobody has agreed to it.
 [[ask]]
 measure = "presence"
 every = "all"
-first_day = 2020-03-01
+first_day = 2020-03-08
 
 # Agreed, but not for so much.
 [[ask]]
 measure = "od"
 every = "all"
-first_day = 2020-03-01
+first_day = 2020-03-08
 rho = 0.9
 """
 MORE = """
@@ -113,7 +113,7 @@ travel = "country/truth/travel.parquet"
 COUNTRIES = ("AU", "CN", "DE", "FR", "GB", "HK", "ID", "IT", "JP", "MY", "PH", "SG", "TH", "TW", "US", "VN")
 
 
-def study_text(known_on: str = "2020-03-01", who: str = WHO, more: str = MORE, measures: str = 'measures = ["CN=0.8"]') -> str:
+def study_text(known_on: str = "2020-03-08", who: str = WHO, more: str = MORE, measures: str = 'measures = ["CN=0.8"]') -> str:
     return STUDY.format(known_on=known_on, who=who, more=more, measures=measures)
 
 
@@ -121,7 +121,7 @@ def study_text(known_on: str = "2020-03-01", who: str = WHO, more: str = MORE, m
 def alliance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``country`` and one home for each member; the Agreement is signed."""
     root = tmp_path_factory.mktemp("study-alliance")
-    make_country(CountrySettings(subscribers=1500, days=70, zone_count=12, events_per_day=4.0, seed=4), root / "country")
+    make_country(CountrySettings(subscribers=1500, days=70, zone_count=12, events_per_day=4.0, seed=5), root / "country")
     for name in NAMES:
         Home.init(root / name, name, Text(en=name), ROLES.get(name, ("contributor",)), "http://hub.in-process")
         if name in CARRIERS:
@@ -150,7 +150,16 @@ def alliance(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rho_total=4.0,
         dimensions=dimensions,
         measures=(
-            {"name": "od", **pair, "levels": levels, "max_keys": 8, "max_value": 2, "rho_per_release": 0.2, "smallest_count": 5, "max_days": 7},
+            {
+                "name": "od",
+                **pair,
+                "levels": levels,
+                "max_keys": 8,
+                "max_value": 2,
+                "rho_per_release": 0.2,
+                "smallest_count": 5,
+                "max_days": 7,
+            },
             {"name": "arrivals", **by_country},
             {"name": "travellers", **by_country},
         ),

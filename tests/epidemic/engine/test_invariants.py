@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +14,10 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
 from oneteam.core.errors import OutOfMemoryError, UnknownValueError
+from oneteam.epidemic.engine import force, kernel
 from oneteam.epidemic.engine.ensemble import initial_state
-from oneteam.epidemic.engine.plan import Commuting, next_generation, ordinary_course, transmission_of
+from oneteam.epidemic.engine.plan import Commuting, ordinary_course
+from oneteam.epidemic.engine.transmission import next_generation, transmission_of
 from tests.epidemic.engine.worlds import DAY, alone, compiled, seir, simulate, world
 
 MODELS = st.sampled_from(["seir", "covid19", "influenza"])
@@ -214,3 +218,13 @@ def test_what_cannot_be_run() -> None:
     with pytest.raises(UnknownValueError, match="no contacts"):
         transmission_of(nobody, model, 2.0)
     assert next_generation(w, model).shape == (3, 3)
+
+
+@pytest.mark.parametrize("module", [force, kernel], ids=lambda module: module.__name__)
+def test_no_loop_is_compiled_anew_for_a_plain_number(module) -> None:
+    """Numba compiles a function once more for a literal; the samplers take most of the time of a first call."""
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    loops = [c for c in calls if isinstance(c.func, ast.Name) and hasattr(getattr(module, c.func.id, None), "py_func")]
+    assert len(loops) > 8
+    literal = [ast.unparse(call) for call in loops if any(isinstance(a, ast.Constant) and type(a.value) is int for a in call.args)]
+    assert literal == []

@@ -15,7 +15,9 @@ from oneteam.epidemic.engine.commuting import commuting_by_period, commuting_of
 from oneteam.epidemic.engine.ensemble import initial_state, run_ensemble
 from oneteam.epidemic.engine.measures import Border, Isolation, Masks, MobilityCut, WorkFromHome, apply_measures
 from oneteam.epidemic.engine.movement import Movement, carried_days, with_movement
-from oneteam.epidemic.engine.plan import CommutingPeriod, holding_on, next_generation, ordinary_course, prepare, transmission_of
+from oneteam.epidemic.engine.plan import CommutingPeriod, holding_on, ordinary_course
+from oneteam.epidemic.engine.preparation import prepare
+from oneteam.epidemic.engine.transmission import next_generation, transmission_of
 from oneteam.epidemic.models.compiled_model import compile_model
 from oneteam.epidemic.models.document import ModelDocument, parse
 from oneteam.epidemic.models.presets import preset, preset_text

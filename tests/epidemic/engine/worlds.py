@@ -8,7 +8,9 @@ from datetime import date
 import numpy as np
 
 from oneteam.epidemic.engine.ensemble import Trajectories, initial_state, run_ensemble
-from oneteam.epidemic.engine.plan import Commuting, Course, World, ordinary_course, prepare, transmission_of
+from oneteam.epidemic.engine.plan import Commuting, Course, World, ordinary_course
+from oneteam.epidemic.engine.preparation import prepare
+from oneteam.epidemic.engine.transmission import transmission_of
 from oneteam.epidemic.models.bands import Ages
 from oneteam.epidemic.models.compiled_model import CompiledModel, compile_model
 from oneteam.epidemic.models.document import ModelDocument, parse

@@ -146,7 +146,7 @@ def _mobility(zones: Path) -> dict[str, Any]:
 def _travel() -> dict[str, Any]:
     """Who comes home from where, and how many travellers are told something."""
     countries = (*sorted(set(COUNTRY_OF_MCC.values())), UNKNOWN_COUNTRY)
-    by_country = {"dimensions": ("country",), "levels": ("country=code",), "smallest_count": 15}
+    by_country = {"dimensions": ("country",), "levels": ("country=code",), "smallest_count": 5}
     return {
         "title": {"en": "Travellers coming home", "ko": "귀국 여행자"},
         "rho_total": 2.0,

@@ -22,6 +22,8 @@ GRACE_S: Final = 10.0
 TAIL: Final = 12
 """Lines of a log that stand in an error."""
 HOST: Final = "127.0.0.1"
+ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Many processes share few cores: threads of a linear algebra library that wait for one another would eat most of the time."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Processes:
         """Start ``oneteam COMMAND``."""
         log = self._logs / f"{name}.log"
         arguments = [sys.executable, "-m", "oneteam.app.demo.child", str(os.getpid()), *map(str, command)]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ONETEAM_")} | {"PYTHONUNBUFFERED": "1"}
+        told = {key: value for key, value in os.environ.items() if not key.startswith("ONETEAM_")}
+        environment = ONE_THREAD | told | {"PYTHONUNBUFFERED": "1"}
         with log.open("wb") as out:
             process = subprocess.Popen(  # noqa: S603 - our own command
                 arguments,
@@ -112,8 +115,10 @@ class Processes:
 
         self._until(listening, child, within_s, f"{child.name} did not listen on port {port}")
 
-    def until_ended(self, children: Sequence[Child], within_s: float, look: Callable[[], None] | None = None) -> None:
-        """Wait until commands have ended well; ``look`` is called meanwhile.
+    def until_ended(
+        self, children: Sequence[Child], within_s: float, look: Callable[[], None] | None = None, *, good: Sequence[int] = (0,)
+    ) -> None:
+        """Wait until commands have ended well, with one of the codes ``good``; ``look`` is called meanwhile.
 
         Raises:
             EngineError: one failed.
@@ -124,7 +129,7 @@ class Processes:
             def over(one: Child = child) -> bool:
                 if look is not None:
                     look()
-                return one.process.poll() == 0
+                return one.process.poll() in good
 
             self._until(over, child, within_s, f"{child.name} did not end")
             self._children.remove(child)

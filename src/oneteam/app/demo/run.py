@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Final, Protocol
 
 from oneteam.app.demo.members import ANSWERING, NAMES, found_alliance, move_hub
-from oneteam.app.demo.processes import HOST, Child, Processes, ending_on_signals, free_port
+from oneteam.app.demo.processes import HOST, Processes, ending_on_signals, free_port
 from oneteam.app.demo.settings import AGENCY, CARRIERS, DemoFolder, DemoSettings
 from oneteam.app.demo.study_file import study_toml
 from oneteam.app.demo.summary import DemoSummary, read_summary
@@ -24,6 +24,8 @@ START_S: Final = 120.0
 STUDY_S: Final = 3_600.0
 HUB_FROM: Final = 8_470
 """The hub listens on the first free port from here on."""
+STEP_FAILED: Final = 2
+"""What `oneteam study run` ends with when a step of the study could not be done."""
 WATCH_S: Final = 0.5
 ACCOUNTS: Final = {"analyst": "analyst", "officer": "privacy_officer", "steward": "steward"}
 OWN: Final = ("privacy_officer", "steward")
@@ -144,7 +146,10 @@ class Demo:
         out = self.folder.path("study")
         with self.step("study"):
             child = self.processes.start("study", "study", "run", self.folder.path("study.toml"), "--out", out, "--json")
-            self.processes.until_ended([child], STUDY_S, _Watch(self, child))
+            # A step may fail, as where too few travel to tell origins apart: the others stand, and the page says so.
+            self.processes.until_ended([child], STUDY_S, _Watch(self), good=(0, STEP_FAILED))
+            if not (out / "summary.json").is_file():
+                raise child.failed()
 
     def page(self) -> list[Page]:
         """The agency's page with the study, and a carrier's own; none where the web face is not installed."""
@@ -167,7 +172,7 @@ class Demo:
         for name, role in ACCOUNTS.items():
             if member == AGENCY or role in OWN:
                 accounts[name] = secrets.token_urlsafe(12)
-                words = ("web", "account", "add", name, "--role", role, "--home", home)
+                words = ("web", "account", "add", name, "--role", role, "--home", home, "--password-stdin")
                 made = self.processes.start(f"{member}-account-{name}", *words, stdin=f"{accounts[name]}\n".encode())
                 self.processes.until_ended([made], START_S)
         page = self.processes.start(f"{member}-page", "web", "serve", "--home", home, *study, "--port", str(port))
@@ -180,7 +185,6 @@ class _Watch:
     """Tells of a study's steps as its ``progress.json`` has them, and that everyone is alive."""
 
     demo: Demo
-    child: Child
     said: set[str] = field(default_factory=set)
     looked: float = 0.0
 
@@ -198,7 +202,8 @@ class _Watch:
                 self.demo.tell.progress(title, float(step.get("done") or 0.0), step.get("total"))
             elif state in {"done", "reused", "skipped", "failed"} and step["step"] not in self.said:
                 self.said.add(step["step"])
-                self.demo.tell.detail(f"{title}: {state}, {float(step.get('seconds') or 0.0):.1f} s")
+                why = f": {step.get('detail')}" if state in {"failed", "skipped"} else ""
+                self.demo.tell.detail(f"{title}: {state}, {float(step.get('seconds') or 0.0):.1f} s{why}")
 
 
 def run_demo(settings: DemoSettings, tell: Teller, shown: Callable[[DemoSummary, list[Page]], None]) -> DemoSummary:

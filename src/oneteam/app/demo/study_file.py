@@ -12,7 +12,7 @@ PEOPLE_PER_MEMBER: Final = 400
 """Fewer simulations in a small country: its numbers are rough anyway."""
 THRESHOLD_PER_100K: Final = 1000
 """Cases per 100,000 and week. Far above any real one: the few people of the simulation stand for a whole country."""
-TRIPS_PER_COUNTED: Final = 2.5
+TRIPS_PER_COUNTED: Final = 2.1
 """Carriers that see six records a day miss trips; such a factor comes from a household travel survey."""
 
 _TEXT: Final = """# The joint study of the demonstration. Run it again: oneteam study run study.toml --out study

@@ -20,7 +20,9 @@ ALERTS: Final = "alerts"
 ALERTS_FILE: Final = "alerts.json"
 
 
-def raise_alerts(study: StudyFile, sources: Sources, folder: StudyFolder, chain: Chain, cause: Context, progress: Progress) -> dict[str, Any]:
+def raise_alerts(
+    study: StudyFile, sources: Sources, folder: StudyFolder, chain: Chain, cause: Context, progress: Progress
+) -> dict[str, Any]:
     """Write ``alerts/alerts.json`` and one CAP message for each alert."""
     found = situation(sources.known(study.cases.file), rt_settings(study, sources), progress)
     raised = []

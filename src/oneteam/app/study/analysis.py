@@ -24,7 +24,8 @@ from oneteam.epidemic.service.forecast import forecast_now
 from oneteam.epidemic.service.importation import importation, parse_measures, write_importation
 from oneteam.epidemic.service.importation_inputs import HOME, ImportationSettings
 from oneteam.epidemic.service.inputs import InputFiles
-from oneteam.epidemic.service.rt import TOTAL, RtSettings, situation, write_situation
+from oneteam.epidemic.service.rt import RtSettings, situation, write_situation
+from oneteam.epidemic.service.rt_inputs import TOTAL
 from oneteam.epidemic.service.score import ScoreSettings, score, write_report
 from oneteam.epidemic.service.simulate import read_scenario
 from oneteam.store.tables import write_atomically
@@ -32,6 +33,14 @@ from oneteam.store.tables import write_atomically
 BASELINE: Final = "oneteam-baseline"
 DATA, FORECASTS, SCORES, SITUATION, IMPORTATION, SCENARIO = "data", "forecasts", "scores", "situation", "importation", "scenario"
 SCENARIO_FILE, NOTES_FILE = "scenario.toml", "notes.txt"
+START: Final = (
+    "Scenario start: infected people are the reported cases of the last 7 days over an assumed share of {share:.0%} that is reported. | "
+    "시나리오 시작: 최근 7일 환자 수를 발견율 {share:.0%}(가정)로 나눈 값을 감염자로 둠."
+)
+IMMUNE: Final = (
+    "Everybody not infected starts susceptible: immunity is in the reproduction number; severe outcomes are too high where many are "
+    "immune. | 감염자 외에는 모두 감수성자로 시작함: 면역은 재생산수에 반영되며, 면역자가 많으면 입원·사망은 과대평가됨."
+)
 _EVEN: Final = Calendar(weekend={}, commuting_weekend=1.0)
 """An estimated Rt is a mean over weekdays and weekends already."""
 
@@ -89,9 +98,7 @@ def scores(study: StudyFile, folder: StudyFolder, progress: Progress) -> dict[st
     """How good the past forecasts were."""
     output = folder.path(FORECASTS, "model-output")
     settings = ScoreSettings(threshold=study.forecast.threshold, allow_missing=True)
-    report = score(
-        output, folder.path(DATA, TARGET_FILE), output / BASELINE, folder.path(DATA, LOCATIONS_FILE), settings, progress
-    )
+    report = score(output, folder.path(DATA, TARGET_FILE), output / BASELINE, folder.path(DATA, LOCATIONS_FILE), settings, progress)
     write_report(report, folder.path(SCORES))
     best = next((row for row in report.rows if row.model == "oneteam-ensemble"), report.rows[0])
     return {"tasks": report.about["tasks"], "relative_wis": _known(best.relative_wis), "coverage_95": _known(best.coverage_95)}
@@ -274,31 +281,33 @@ def what_if(study: StudyFile, zones: Zones, folder: StudyFolder, progress: Progr
         trips = read_trips_of(folder, zones.codes)
     made: dict[str, Any] = {}
     for number, (name, out, rt_value) in enumerate(runs):
-
-        def part(step: str, done: float, total: float | None, before: int = number) -> None:
-            progress(step, before + done / (total or 1), len(runs))
-
         document = scenario_document(study, zones, folder, rt_value)
         write_atomically(folder.path(name), to_toml(document).encode())
         scenario = read_scenario(folder.path(name))
         compared = compare_over_draws(
-            scenario, folder.root, folder.path(out), trips, study.mobility.draws, plots=number == 0, progress=part
+            scenario,
+            folder.root,
+            folder.path(out),
+            trips,
+            study.mobility.draws,
+            plots=number == 0,
+            progress=_share(progress, number, len(runs)),
         )
         made[out] = {"draws": compared.draws, "averted_share": next(iter(compared.averted.values())).share.median}
     write_atomically(folder.path(NOTES_FILE), _notes(study).encode())
     return made
 
 
+def _share(progress: Progress, number: int, of: int) -> Progress:
+    """The progress of one of several equal parts."""
+    return lambda step, done, total: progress(step, number + done / (total or 1), of)
+
+
 def _notes(study: StudyFile) -> str:
     lines: list[str] = []
     given = study.scenario
     if given is not None:
-        lines += [
-            f"Scenario start: infected people are the reported cases of the last 7 days over an assumed share of {given.reported:.0%} that is "
-            f"reported. | 시나리오 시작: 최근 7일 환자 수를 발견율 {given.reported:.0%}(가정)로 나눈 값을 감염자로 둠.",
-            "Everybody not infected starts susceptible: immunity is in the reproduction number; severe outcomes are too high where many are "
-            "immune. | 감염자 외에는 모두 감수성자로 시작함: 면역은 재생산수에 반영되며, 면역자가 많으면 입원·사망은 과대평가됨.",
-        ]
+        lines += [START.format(share=given.reported), IMMUNE]
     lines += study.notes
     return "".join(f"{line}\n" for line in lines)
 

@@ -87,11 +87,7 @@ def compare_over_draws(
     found: list[list[Trajectories]] = [[], []]
     for prepared in runs:
         for half, measures in enumerate(((), scenario.measures)):
-
-            def told(step: str, now: float, _total: float | None, before: int = done) -> None:
-                progress(step, before + now, total)
-
-            found[half].append(prepared.run(measures, threads=threads, progress=told))
+            found[half].append(prepared.run(measures, threads=threads, progress=_part(progress, done, total)))
             done += prepared.scenario.run.members
     baseline, changed = (joined(each) for each in found)
     whole = replace(runs[0], scenario=scenario)
@@ -100,6 +96,11 @@ def compare_over_draws(
     body: dict[str, Any] = {"out": out.name, **asdict(result)}
     write_json(out / "comparison.json", body)
     return result
+
+
+def _part(progress: Progress, before: float, total: float) -> Progress:
+    """The progress of one part of a whole."""
+    return lambda step, done, _: progress(step, before + done, total)
 
 
 def _over_draws(scenario: Scenario, folder: Path, trips: Trips, draws: int) -> list[Prepared]:
@@ -116,16 +117,16 @@ def _over_draws(scenario: Scenario, folder: Path, trips: Trips, draws: int) -> l
     if trips.firsts[0] is not None:
         notes += carried_days(trips.firsts, step, scenario.run.first_day, scenario.run.days, "The number of trips")
     if trips.uncertain:
-        notes.append(
-            f"Mobility is uncertain by the noise of the Releases: members are split over {count} tables drawn from their stated uncertainty."
-        )
+        notes.append(f"Mobility is uncertain by the noise of the Releases: members are split over {count} tables drawn from it.")
     shares = [scenario.run.members // count + (i < scenario.run.members % count) for i in range(count)]
     made = []
     for number, share in enumerate(shares):
         commuting, told = _commuting(trips, draw_of(trips, scenario.run.seed, number) if trips.uncertain else trips.mean, people)
         if number == 0:
             notes += told
-        run = scenario.run.model_copy(update={"members": share, "seed": _seed(scenario.run.seed, number) if count > 1 else scenario.run.seed})
+        run = scenario.run.model_copy(
+            update={"members": share, "seed": _seed(scenario.run.seed, number) if count > 1 else scenario.run.seed}
+        )
         world = replace(loaded.world, commuting=commuting)
         made.append(
             replace(

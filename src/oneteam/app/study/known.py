@@ -76,7 +76,7 @@ def _column(header: list[str], source: Path) -> str:
     found = next((name for name in DATES if name in header), None)
     if found is None:
         raise MissingColumnError(
-            f"{source}: no column of dates ({', '.join(DATES)}), so nobody can say what was known of it when; it has {', '.join(header[:8])}"
+            f"{source}: no column of dates ({', '.join(DATES)}), to tell what was known of it when; it has {', '.join(header[:8])}"
         )
     return found
 

@@ -16,7 +16,7 @@ from oneteam.app.study.folder import StudyFolder
 from oneteam.app.study.places import Zones, crosswalk_of
 from oneteam.app.study.releases import Answers, Asked
 from oneteam.app.study.settings import WEEK_D, StudyFile
-from oneteam.app.study.tables import Estimate, by_day, estimate_of, in_rows
+from oneteam.app.study.tables import Estimate, by_day, estimate_of, in_rows, levels_of
 from oneteam.core.errors import UnknownValueError
 from oneteam.core.progress import Progress
 from oneteam.epidemic.engine.commuting import split_units
@@ -114,11 +114,12 @@ def _write_trips(
     asked = _distinct(asked, "od", notes)
     for number, one in enumerate(asked):
         progress("consistent estimates", number, len(asked))
-        found = estimate_of(one, "origin", "destination")
+        levels = levels_of(one)
+        found = estimate_of(one, "origin", "destination", levels=levels)
         _check(found, zones, one)
         rows.append(_od_rows(found, scale))
         if found.days == WEEK_D:
-            movement.append(_movement_rows(estimate_of(one, "origin"), zones, scale))
+            movement.append(_movement_rows(estimate_of(one, "origin", levels=levels), zones, scale))
         else:
             notes.append(f"od: {found.first_day} to {found.last_day} is no whole week, and is left out of movement by week.")
     table = pa.concat_tables(rows)

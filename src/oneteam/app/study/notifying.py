@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from oneteam.alliance.home import read_bytes
 from oneteam.app.study.contexts import Chain
 from oneteam.app.study.folder import StudyFolder, read_json
-from oneteam.app.study.releases import Asked, Members, keep
+from oneteam.app.study.releases import RELEASES, Asked, Members, keep
 from oneteam.app.study.settings import StudyFile
 from oneteam.core.canonical import content_id
 from oneteam.core.errors import NothingFoundError
 from oneteam.core.model import Agreement, Context, Release
 from oneteam.core.progress import Progress
+from oneteam.privacy.combine import read_release
 
 NOTICES: Final = "notices"
 NOTICES_FILE: Final = "notices.json"
@@ -100,10 +102,7 @@ def _releases(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _kept(folder: StudyFolder, identity: str, members: Members, agreements: dict[str, Agreement]) -> Asked | None:
-    from oneteam.alliance.home import read_bytes
-    from oneteam.app.study.releases import RELEASES
-    from oneteam.privacy.combine import read_release
-
+    """The count's Release as the study keeps it."""
     for path in sorted(folder.path(RELEASES).glob("*.json")):
         if path.name == "refusals.json":
             continue

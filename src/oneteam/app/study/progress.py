@@ -71,14 +71,14 @@ class Board:
 
     def start(self, name: str) -> Progress:
         """A step begins; what it returns is the step's own progress."""
-        step = self.steps[name]
-        step.state, step.started, step.begun = "running", datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+        here = self.steps[name]
+        here.state, here.started, here.begun = "running", datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
         self._write()
-        label = step.title.en
+        label = here.title.en
 
-        def report(what: str, done: float, total: float | None) -> None:
-            step.detail, step.done, step.total = what, done, total
-            step.seconds = round(time.monotonic() - step.begun, 3)
+        def report(step: str, done: float, total: float | None) -> None:
+            here.detail, here.done, here.total = step, done, total
+            here.seconds = round(time.monotonic() - here.begun, 3)
             self._tell(label, done, total)
             if time.monotonic() - self._written >= EVERY_S:
                 self._write()

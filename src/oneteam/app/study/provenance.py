@@ -30,7 +30,13 @@ LIBRARIES: Final = ("numpy", "scipy", "numba", "pyarrow", "lightgbm", "pandas", 
 
 
 def write_provenance(
-    study: StudyFile, folder: StudyFolder, root: Path, files: dict[str, Path], answers: Answers, steps: Sequence[Record], skipped: dict[str, str]
+    study: StudyFile,
+    folder: StudyFolder,
+    root: Path,
+    files: dict[str, Path],
+    answers: Answers,
+    steps: Sequence[Record],
+    skipped: dict[str, str],
 ) -> None:
     """Write ``provenance.json``; a re-run that reuses everything writes the same bytes.
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from oneteam.alliance.home import Home, read_bytes
 from oneteam.app.agreeing import kept_agreements
@@ -95,9 +95,9 @@ class Refusal:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Refusal:
         """From ``refusals.json``."""
-        days = {name: date.fromisoformat(raw[name]) for name in ("first_day", "last_day")}
-        told = {name: raw[name] for name in ("measure", "code", "message", "query")}
-        return cls(**told, **days, members=tuple(raw["members"]), at=datetime.fromisoformat(raw["at"]))
+        first, last = (date.fromisoformat(raw[name]) for name in ("first_day", "last_day"))
+        at = datetime.fromisoformat(raw["at"])
+        return cls(raw["measure"], first, last, tuple(raw["members"]), raw["code"], raw["message"], at, raw["query"])
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Members:
         self._stack = AsyncExitStack()
         self._desk: Desk | None = None
 
-    async def __aenter__(self) -> Members:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -257,9 +257,16 @@ async def _ask(
 def keep(folder: StudyFolder, release: Release, agreement: Agreement) -> Asked:
     """Keep a Release and its Agreement in the study, each in its one form."""
     path = folder.path(RELEASES, f"{content_id(release.query)}.json")
-    write_atomically(folder.path(AGREEMENTS, f"{release.query.agreement}.json"), canonical(agreement))
+    _keep_agreement(folder, release.query.agreement, agreement)
     write_atomically(path, canonical(release))
     return Asked(release.query, release, agreement, folder.relative(path))
+
+
+def _keep_agreement(folder: StudyFolder, identity: str, agreement: Agreement) -> None:
+    """What anyone needs beside a Release to read it."""
+    path = folder.path(AGREEMENTS, f"{identity}.json")
+    if not path.is_file():
+        write_atomically(path, canonical(agreement))
 
 
 def stored(folder: StudyFolder, home: Home, query: Query | None, kept: Kept | None) -> Asked | None:
@@ -276,6 +283,7 @@ def stored(folder: StudyFolder, home: Home, query: Query | None, kept: Kept | No
     release = read_release(read_bytes(path), home.lookup())
     if release.query != query:
         raise BadSignatureError(f"{path}: answers another query than its name says", hint="Remove the file; it is asked for again.")
+    _keep_agreement(folder, kept.id, kept.agreement)
     return Asked(query, release, kept.agreement, folder.relative(path))
 
 

@@ -27,7 +27,7 @@ from oneteam.app.study.steps import Record, Step, hashes, run_step
 from oneteam.app.study.telling import SUMMARY_FILE, rho_of, tell
 from oneteam.app.study.truth import compare_with_truth
 from oneteam.core.canonical import content_id
-from oneteam.core.errors import InputError, MissingExtraError, NothingFoundError, OneteamError, TrustError, UnknownValueError, WireError
+from oneteam.core.errors import InputError, MissingExtraError, NothingFoundError, OneteamError, RefusedError, UnknownValueError, WireError
 from oneteam.core.model import Text
 from oneteam.core.progress import Progress, silent
 from oneteam.store.tables import sha256_of, write_atomically
@@ -130,14 +130,12 @@ async def run_study(file: Path, out: Path, *, data: Path | None = None, again: b
         DatasetBusyError: another process runs this study.
         StorageError: the disk.
     """
-    study = read_study_file(file)
-    folder = StudyFolder(out.resolve())
-    root = data_root(study, file.resolve(), data)
-    sources = Sources(root, folder)
+    study, sources, text = _read(file, out, data)
+    folder, root = sources.folder, sources.root
     files = all_files(study, sources)
     members = Members(study.who, root) if study.who else None
     with folder.claimed():
-        write_atomically(folder.path(STUDY_FILE), file.read_bytes())
+        write_atomically(folder.path(STUDY_FILE), text)
         folder.write_json(folder.path(STEPS, "root.json"), {"root": str(root)})
         identity = content_id({"study": sha256_of(folder.path(STUDY_FILE)), "inputs": fingerprints(files, root)})
         actor = members.home.id if members else "oneteam"
@@ -160,6 +158,12 @@ async def run_study(file: Path, out: Path, *, data: Path | None = None, again: b
         run.answers.spent,
         run.failed,
     )
+
+
+def _read(file: Path, out: Path, data: Path | None) -> tuple[StudyFile, Sources, bytes]:
+    """The study, where its files are, and its text."""
+    study = read_study_file(file)
+    return study, Sources(data_root(study, file.resolve(), data), StudyFolder(out.resolve())), file.read_bytes()
 
 
 async def _steps(run: _Run, members: Members | None) -> None:
@@ -194,7 +198,8 @@ async def _do(run: _Run, name: str, work: Callable[[Progress], Any]) -> None:
     except BaseException as err:
         why = err.message if isinstance(err, OneteamError) else type(err).__name__
         run.board.end(name, "failed", why)
-        if name in ESSENTIAL or not isinstance(err, InputError | WireError | TrustError | MissingExtraError):
+        # What cannot be trusted is not gone on without: somebody has to look.
+        if name in ESSENTIAL or not isinstance(err, InputError | WireError | RefusedError | MissingExtraError):
             raise
         run.failed[name] = why
         return
@@ -206,7 +211,9 @@ async def _do(run: _Run, name: str, work: Callable[[Progress], Any]) -> None:
     run.board.end(name, "reused" if record is not None and record.reused else "done", notes)
 
 
-def _step(run: _Run, name: str, inputs: Mapping[str, Path], settings: Any, owns: Sequence[str], work: Callable[[Progress], Any], p: Progress) -> Record:
+def _step(
+    run: _Run, name: str, inputs: Mapping[str, Path], settings: Any, owns: Sequence[str], work: Callable[[Progress], Any], p: Progress
+) -> Record:
     title = dict(TITLES)[name].en
     run.chain.step(name, title)
     return run_step(run.folder, Step(name, inputs, settings, owns, work), p)
@@ -214,7 +221,7 @@ def _step(run: _Run, name: str, inputs: Mapping[str, Path], settings: Any, owns:
 
 def _outputs(run: _Run, *names: str) -> dict[str, Path]:
     """Outputs of earlier steps as inputs of a later one."""
-    found = {}
+    found: dict[str, Path] = {}
     for record in run.records:
         if record.name in names:
             found |= {path: run.folder.path(path) for path in record.outputs if not path.endswith(".png")}
@@ -316,13 +323,12 @@ def _importation(run: _Run, p: Progress) -> Record:
     if given is None:
         raise Skip("no [importation] in the study file")
     named = {name: run.sources.known(path) for name in ("cases", "prevalence", "flights", "observed") if (path := getattr(given, name))}
-    for name, path in (
-        ("origins", run.sources.need(given.origins) if given.origins else None),
-        ("arrivals", analysis.arrivals_file(study, run.sources, run.folder)),
-        ("days_abroad", analysis.stays_file(study, run.sources, run.folder)),
-    ):
-        if path is not None:
-            named[name] = path
+    more = {
+        "origins": run.sources.need(given.origins) if given.origins else None,
+        "arrivals": analysis.arrivals_file(study, run.sources, run.folder),
+        "days_abroad": analysis.stays_file(study, run.sources, run.folder),
+    }
+    named |= {name: path for name, path in more.items() if path is not None}
     settings = given.model_dump(mode="json") | {"seed": study.seed}
     return _step(run, "importation", named, settings, [IMPORTATION], lambda q: analysis.imported(study, run.sources, run.folder, q), p)
 
@@ -366,7 +372,7 @@ async def _notices(run: _Run, members: Members | None, p: Progress) -> Record:
         raise Skip("no [notices] in the study file")
     if members is None:
         raise Skip("no member is asked: public tables alone")
-    origins = [row["origin"] for row in run.told.get("importation", {}).get("origins", [])]
+    origins = [row["origin"] for row in run.told.get("importation", {}).get("origins", []) if row["mean"] > 0]
     cause = run.chain.step("notices", dict(TITLES)["notices"].en)
     try:
         terms = terms_of(run.study, origins, cause)
@@ -379,7 +385,13 @@ async def _notices(run: _Run, members: Members | None, p: Progress) -> Record:
         run.answers.new += len(counts)
         run.answers.spent += sum(one.release.rho for one in counts)
     outputs = hashes(run.folder, ["notices"])
-    return Record("notices", content_id(terms), outputs, {"notes": [f"{told['accepted']} of {told['asked']} carriers will notify"]}, reused=not told["new"])
+    return Record(
+        "notices",
+        content_id(terms),
+        outputs,
+        {"notes": [f"{told['accepted']} of {told['asked']} carriers will notify"]},
+        reused=not told["new"],
+    )
 
 
 def _truth(run: _Run, p: Progress) -> Record:
@@ -421,5 +433,11 @@ def _report(run: _Run, p: Progress) -> Record:
     if study.notes and not notes.exists():
         write_atomically(notes, "".join(f"{line}\n" for line in study.notes).encode())
     return _step(
-        run, "report", inputs, settings, ["report.html", SUMMARY_FILE], lambda q: tell(study, run.sources, run.folder, run.answers, day, q), p
+        run,
+        "report",
+        inputs,
+        settings,
+        ["report.html", SUMMARY_FILE],
+        lambda q: tell(study, run.sources, run.folder, run.answers, day, q),
+        p,
     )

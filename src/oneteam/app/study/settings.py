@@ -58,7 +58,7 @@ class Ask(Document):
     agreement: Annotated[str, Field(pattern=r"^[0-9a-f]{4,64}$")] | None = None
     dimensions: tuple[Name, ...] | None = None
     levels: tuple[str, ...] | None = None
-    filters: dict[Name, tuple[Code, ...]] = {}
+    filters: dict[Name, tuple[Code, ...]] = Field(default_factory=dict)
     rho: Rho | None = None
     owners: tuple[Slug, ...] | None = None
 
@@ -144,7 +144,14 @@ class Forecast(Document):
 
 
 class Situation(Document):
-    """How Rt and risk are worked out; see ``oneteam epidemic rt --help``."""
+    """How Rt and risk are worked out; see ``oneteam epidemic rt --help``.
+
+    Args:
+        disease: whose serial interval and severity are used.
+        threshold_per_100k: cases per 100,000 and week whose exceedance is asked for.
+        window_d: days over which Rt is held constant [d].
+        smoothing_d: trailing mean over so many days first; 1 is none [d].
+    """
 
     disease: str = "covid19-omicron"
     threshold_per_100k: Positive = 100.0

@@ -57,7 +57,7 @@ class Estimate:
         move = [left.index(name) for name in names]
 
         def summed(table: Floats) -> Floats:
-            return np.asarray(table.sum(axis=drop).transpose(move))
+            return np.transpose(np.asarray(table.sum(axis=drop)), move)
 
         raw = summed(self.raw)
         return Estimate(
@@ -65,23 +65,28 @@ class Estimate:
             summed(self.value),
             np.sqrt(summed(self.std**2)),
             raw,
-            np.asarray(self.hidden.all(axis=drop).transpose(move)),
+            np.transpose(np.asarray(self.hidden.all(axis=drop)), move),
             self.first_day,
             self.last_day,
         )
 
 
-def estimate_of(asked: Asked, *names: str) -> Estimate:
+def levels_of(asked: Asked) -> tuple[LevelEstimate, ...]:
+    """Every level of a Release's consistent table; the costly part of `estimate_of`."""
+    return estimates(asked.release, asked.agreement)
+
+
+def estimate_of(asked: Asked, *names: str, levels: Sequence[LevelEstimate] | None = None) -> Estimate:
     """The finest table of a Release, with nothing in it that is too small to be shown.
 
     Args:
         asked: the Release.
         names: dimensions to keep, in order; all when none is given. Where the Release has a level of just these, it is that level,
             which is surer than the sum of its cells.
+        levels: as `levels_of` gave them; worked out here when None.
     """
-    release = asked.release
     domain = domain_of_query(asked.query, asked.agreement)
-    found = estimates(release, asked.agreement)
+    found = levels_of(asked) if levels is None else levels
     told = {tuple(n for n, g in each.level.grains if g == FINEST): i for i, each in enumerate(found) if _pure(each.level)}
     order = tuple(name for name in asked.query.dimensions if name in names)
     at = told.get(order, 0) if names else 0
@@ -133,24 +138,27 @@ def _pooled(value: Floats, std: Floats, hidden: Bools, block: npt.NDArray[np.int
 
 
 def by_day(name: str, found: Estimate) -> pa.Table:
-    """``day``, a dimension's codes, ``value``, ``std``: a period without days spread evenly over them.
+    """``day``, a dimension's codes, ``value``, ``std``, ``hidden``: a period without days spread evenly over them.
 
-    The days of a period share one error: their sum has the whole of it. Cells that are not shown have no value.
+    The days of a period share one error: their sum has the whole of it. A hidden cell has its share of the sum of all hidden ones: nothing
+    would mean that nobody came.
     """
     dated = found.over(*(("day", name) if "day" in found.codes else (name,)))
     codes = dated.codes[name]
-    value, std = (np.where(dated.hidden, np.nan, table) for table in (dated.value, dated.std))
+    value, std, hidden = dated.value, dated.std, dated.hidden
     if "day" in dated.codes:
         days = [date.fromisoformat(text) for text in dated.codes["day"]]
     else:
         days = [found.first_day + timedelta(days=i) for i in range(found.days)]
         value, std = np.tile(value / found.days, (len(days), 1)), np.tile(std / found.days**0.5, (len(days), 1))
+        hidden = np.tile(hidden, (len(days), 1))
     return pa.table(
         {
             "day": pa.array(np.repeat(np.array(days, "datetime64[D]"), len(codes)), pa.date32()),
             name: pa.array(list(codes) * len(days), pa.string()),
             "value": _nullable(value),
             "std": _nullable(std),
+            "hidden": pa.array(np.ascontiguousarray(hidden).reshape(-1)),
         }
     )
 

@@ -55,9 +55,7 @@ def _inline(value: Any) -> str:
             return "true" if value else "false"
         case str():
             return _text(value)
-        case int():
-            return str(value)
-        case float():
+        case int() | float():
             return repr(value)
         case datetime() | date():
             return value.isoformat()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -43,7 +43,7 @@ def compare_with_truth(
     given = study.truth
     assert given is not None
     body: dict[str, Any] = {"format": "oneteam-truth/1"}
-    parts = (
+    parts: tuple[tuple[str, str | None, Callable[[Path], dict[str, Any]]], ...] = (
         ("forecast", given.cases, lambda path: _forecast(study, path, sources, folder, reference_date)),
         ("od", given.od, lambda path: _trips(path, folder, zones, answers, study.mobility.trips_per_counted)),
         ("importation", given.travel, lambda path: _importation(path, folder)),
@@ -61,7 +61,9 @@ def compare_with_truth(
         "releases": len(releases),
         "rho": sum(release.rho for release in releases),
         "largest_epsilon": max((release.epsilon for release in releases), default=0.0),
-        "by_measure": {name: sum(r.rho for r in releases if r.query.measure == name) for name in sorted({r.query.measure for r in releases})},
+        "by_measure": {
+            name: sum(r.rho for r in releases if r.query.measure == name) for name in sorted({r.query.measure for r in releases})
+        },
     }
     folder.write_json(folder.path(TRUTH, TRUTH_FILE), body)
     return body
@@ -94,7 +96,9 @@ def _forecast(study: StudyFile, cases: Path, sources: Sources, folder: StudyFold
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    kept = [name for name in ("model", "horizon", "tasks", "wis", "relative_wis", "coverage_50", "coverage_95") if name in table.column_names]
+    kept = [
+        name for name in ("model", "horizon", "tasks", "wis", "relative_wis", "coverage_50", "coverage_95") if name in table.column_names
+    ]
     return [{name: _known(row[name]) for name in kept} for row in table.to_pylist() if row.get("model", ENSEMBLE) == ENSEMBLE]
 
 

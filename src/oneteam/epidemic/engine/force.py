@@ -74,7 +74,7 @@ def all_eight_present(zone: Ints, e: int, present: Bytes) -> bool:
 def gather(start: int, end: int, zone: Ints, share: Floats, regime: int, present: Bytes, rows: Floats, length: int, out: Floats) -> bool:
     """``out`` = the sum of other zones' rows by their shares; zones that are not present are passed over. False when all are."""
     clear(out, length)
-    e = np.int64(start)
+    e = start + FIRST  # 64 bits from the start, as after the first step
     while e + 8 <= end and all_eight_present(zone, e, present):
         add_eight_zones(out, rows, length, zone, share, regime, e)
         e += 8

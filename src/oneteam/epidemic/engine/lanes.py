@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ the cache."""
 NOT_NEGATIVE: Final = 0x7FFF_FFFF_FFFF
 """An index that is masked by it is seen not to count from the end, without which a loop over it stays scalar."""
 
-FIRST: Final = np.int64(0)
+FIRST: Final = cast("int", np.int64(0))
 """Where an array begins. For a plain 0 numba would compile the function that is given it once more, and the samplers take long."""
 
 _STREAM: Final = 0x45504944  # "EPID"

@@ -53,4 +53,4 @@ def chance_of_any(expected: npt.ArrayLike) -> Floats:
     [0.0, 0.393, 0.95]
     """
     mean = np.atleast_2d(np.asarray(expected, np.float64))
-    return np.asarray(-np.expm1(-mean).mean(axis=0))
+    return np.asarray(0.0 - np.expm1(-mean).mean(axis=0))

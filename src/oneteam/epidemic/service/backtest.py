@@ -34,9 +34,10 @@ from oneteam.epidemic.forecasting.members import (
 from oneteam.epidemic.forecasting.track import combined_forecasts, past_forecasts
 from oneteam.epidemic.forecasting.trajectories import sample_table
 from oneteam.epidemic.hub.target_data import DEFAULT_LAG_WEEKS
-from oneteam.epidemic.service.files import forecast_path, write_forecasts, write_table
+from oneteam.epidemic.service.files import forecast_path, write_forecasts
 from oneteam.epidemic.service.inputs import InputFiles, Inputs, chosen_dates, dates_in_gaps, read_inputs, spans
 from oneteam.epidemic.service.output import MANIFEST, STAND_IN, MemberFiles, claim
+from oneteam.store.result_files import write_table
 
 __all__ = ["MANIFEST", "BacktestReport", "BacktestSettings", "Failure", "backtest"]
 

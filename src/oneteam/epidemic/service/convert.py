@@ -18,7 +18,8 @@ from oneteam.epidemic.hub.columns import as_days, as_floats, as_text
 from oneteam.epidemic.hub.daily import DATE_COLUMNS, DailySeries, Gaps, Kind, Repair, WeeklySeries, add_up_weeks, parse_daily
 from oneteam.epidemic.hub.locations import Locations
 from oneteam.epidemic.hub.target_data import WEEK_D, Snapshot, target_table
-from oneteam.epidemic.service.files import read_locations, read_table, write_locations, write_table
+from oneteam.epidemic.service.files import read_locations, read_table, write_locations
+from oneteam.store.result_files import write_table
 from oneteam.store.tables import write_atomically
 
 Floats = npt.NDArray[np.float64]

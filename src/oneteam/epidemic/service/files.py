@@ -21,8 +21,9 @@ from oneteam.epidemic.hub.columns import as_days, as_floats, as_ints, as_text
 from oneteam.epidemic.hub.forecasts import FORECAST_SCHEMA, QuantileForecasts, forecast_table, parse_forecasts
 from oneteam.epidemic.hub.locations import Locations, locations_table, parse_locations
 from oneteam.epidemic.hub.target_data import TargetData, parse_target_data
+from oneteam.store.result_files import write_table
 from oneteam.store.rows import read_text
-from oneteam.store.tables import read_parquet, write_atomically, write_parquet
+from oneteam.store.tables import read_parquet, write_parquet
 
 MODEL_OUTPUT: Final = "model-output"
 SUFFIXES: Final = (".parquet", ".csv")
@@ -56,23 +57,6 @@ def _read_csv(path: Path) -> pa.Table:
         return pcsv.read_csv(io.BytesIO(content.encode()), convert_options=options)
     except pa.ArrowInvalid as err:
         raise FileUnreadableError(f"{path}: not a CSV file: {err}") from err
-
-
-def write_table(path: Path, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
-    """Write a table as Parquet or CSV, by the suffix, atomically.
-
-    Raises:
-        UnknownValueError: another suffix.
-        DiskFullError: no room; the old file stands.
-    """
-    if path.suffix == ".parquet":
-        write_parquet(path, table, metadata=metadata)
-    elif path.suffix == ".csv":
-        sink = io.BytesIO()
-        pcsv.write_csv(table, sink, pcsv.WriteOptions(quoting_style="needed"))
-        write_atomically(path, sink.getvalue())
-    else:
-        raise UnknownValueError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; must be .parquet or .csv")
 
 
 def read_target_data(path: Path, *, target: str | None = None) -> TargetData:

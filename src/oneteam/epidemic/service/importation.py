@@ -26,8 +26,8 @@ from oneteam.epidemic.importation.posterior import (
     sample_posterior,
 )
 from oneteam.epidemic.importation.totals import TotalForecasts, forecast_totals, naive_log_scores
-from oneteam.epidemic.service.files import write_table
 from oneteam.epidemic.service.importation_inputs import ImportationSettings, Inputs, read_inputs, read_observed
+from oneteam.store.result_files import write_table
 from oneteam.store.rows import some
 from oneteam.store.tables import write_atomically
 

@@ -17,13 +17,13 @@ from oneteam.core.cap import cap_xml
 from oneteam.core.errors import MissingExtraError
 from oneteam.core.model import Alert, Entity, Text
 from oneteam.epidemic.reproduction.risk import NAMES, NAMES_KO, cap_certainty, cap_severity
-from oneteam.epidemic.service.files import write_table
 from oneteam.epidemic.service.outputs import check_folder
 from oneteam.epidemic.service.rt_inputs import (
     TOTAL,
     Status,
 )
 from oneteam.epidemic.service.rt_result import PlaceSituation, Situation
+from oneteam.store.result_files import write_table
 from oneteam.store.tables import write_atomically
 
 ALERT_LEVEL: Final = 3

@@ -23,9 +23,10 @@ from oneteam.epidemic.scoring.probabilities import ProbabilityScores, probabilit
 from oneteam.epidemic.scoring.rate_change import LIMITS
 from oneteam.epidemic.scoring.summary import ScoreRow, broken_down, overall, pairwise, pit_histogram
 from oneteam.epidemic.scoring.tasks import Alignment, align
-from oneteam.epidemic.service.files import read_forecasts, read_locations, read_table, read_target_data, write_table
+from oneteam.epidemic.service.files import read_forecasts, read_locations, read_table, read_target_data
 from oneteam.epidemic.service.outputs import check_folder
 from oneteam.stats.scoring import Reliability
+from oneteam.store.result_files import write_table
 from oneteam.store.tables import write_atomically
 
 Floats = npt.NDArray[np.float64]

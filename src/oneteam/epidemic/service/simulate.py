@@ -18,9 +18,11 @@ from oneteam.core.progress import Progress, silent
 from oneteam.epidemic.engine.ensemble import Trajectories, initial_state, run_ensemble
 from oneteam.epidemic.engine.measures import AnyMeasure, apply_calendar, apply_measures, zones_of
 from oneteam.epidemic.engine.movement import WEEK_D, carried_days, with_movement
-from oneteam.epidemic.engine.plan import Course, World, ordinary_course, prepare, transmission_of
+from oneteam.epidemic.engine.plan import Course, World, ordinary_course
+from oneteam.epidemic.engine.preparation import prepare
 from oneteam.epidemic.engine.scenario import Scenario
 from oneteam.epidemic.engine.summary import LEVELS, Interval, quantiles_by_day
+from oneteam.epidemic.engine.transmission import transmission_of
 from oneteam.epidemic.models.compiled_model import CompiledModel, compile_model
 from oneteam.epidemic.models.document import ModelDocument, parse
 from oneteam.epidemic.models.presets import preset

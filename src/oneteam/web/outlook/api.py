@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 
-from oneteam.core.errors import NothingFoundError
+from oneteam.core.errors import NotThereError
 from oneteam.epidemic.report.study import Place
 from oneteam.web.face import allow, visit_of
 from oneteam.web.outlook import place
@@ -51,11 +51,11 @@ def opened(shelf: StudyShelf) -> StudyFiles:
     """The study.
 
     Raises:
-        NothingFoundError: there is none.
+        NotThereError: there is none.
     """
     files = shelf.open()
     if files is None:
-        raise NothingFoundError("no study is here", hint="Make one with `oneteam study run`.")
+        raise NotThereError("no study is here", hint="Make one with `oneteam study run`.")
     return files
 
 
@@ -63,12 +63,12 @@ def place_of(files: StudyFiles, code: str) -> Place:
     """A place of the study by its code.
 
     Raises:
-        NothingFoundError: no study, or no such place.
+        NotThereError: no study, or no such place.
     """
     study = files.study
     found = None if study is None else place.find_place(study, code)
     if found is None or found.code != code:
-        raise NothingFoundError(f"no place {code[:40]!r} is in the study")
+        raise NotThereError(f"no place {code[:40]!r} is in the study")
     return found
 
 
@@ -78,14 +78,19 @@ def api_router(shelf: StudyShelf) -> APIRouter:
     for chart in CHARTS.values():
         address = f"/place/{{code}}/{chart.name}" if chart.needs == "place" else f"/{chart.name}"
         router.add_api_route(
-            address, _endpoint(chart, shelf), response_model=chart.document, responses=_CSV, name=f"outlook_{chart.name}", summary=chart.name
+            address,
+            _endpoint(chart, shelf),
+            response_model=chart.document,
+            responses=_CSV,
+            name=f"outlook_{chart.name}",
+            summary=chart.name,
         )
 
     @router.get("/shapes/{which}", summary="Outlines of the places that are forecast, or of the zones people move between")
     def shapes(which: Literal["places", "zones"]) -> Shapes:
         found = outlines(opened(shelf), which)
         if found is None:
-            raise NothingFoundError("the study has no outlines", hint="zones.geojson is absent.")
+            raise NotThereError("the study has no outlines", hint="zones.geojson is absent.")
         return found
 
     @router.get("/places", summary="All places, the likeliest to reach their threshold first")
@@ -126,7 +131,7 @@ def _endpoint(chart: Chart, shelf: StudyShelf) -> Callable[..., Any]:
     def answer(asked: Asked, wanted: str) -> Any:
         made = document(chart.name, asked)
         if made is None:
-            raise NothingFoundError(f"the study has nothing for {chart.name}")
+            raise NotThereError(f"the study has nothing for {chart.name}")
         if wanted == "json":
             # Sent as it is: it was checked when it was made.
             return Response(made.model_dump_json(), media_type="application/json")
@@ -150,7 +155,7 @@ def _endpoint(chart: Chart, shelf: StudyShelf) -> Callable[..., Any]:
             files = opened(shelf)
             known = len(files.trips.periods) if files.trips else 0
             if period >= known:
-                raise NothingFoundError(f"no period {period}; the study has {known}")
+                raise NotThereError(f"no period {period}; the study has {known}")
             return answer(Asked(files, visit_of(request).language, None, period), wanted)
 
         return of_period

@@ -102,35 +102,94 @@ CHARTS: Final[Mapping[str, Chart]] = {
     for chart in (
         Chart("map", "map", MapChart, "now.map", "now.map.about", lambda a: now.map_chart(a.files, a.language)),
         Chart("ranking", "bars", BarsChart, "now.ranking", "", lambda a: now.ranking(a.files, a.language)),
-        Chart("national", "series", SeriesChart, "now.national", "place.fan.about",
-              _of_place(lambda a, s, p: place.fan_chart(s, s.whole, a.language) if s.whole else None)),
-        Chart("fan", "series", SeriesChart, "place.fan", "place.fan.about", _of_place(lambda a, s, p: place.fan_chart(s, p, a.language)), "place"),
-        Chart("past", "series", SeriesChart, "place.past", "place.past.about",
-              _of_place(lambda a, s, p: place.past_chart(s, p, a.language)), "place"),
+        Chart(
+            "national",
+            "series",
+            SeriesChart,
+            "now.national",
+            "place.fan.about",
+            _of_place(lambda a, s, _: place.fan_chart(s, s.whole, a.language) if s.whole else None),
+        ),
+        Chart(
+            "fan",
+            "series",
+            SeriesChart,
+            "place.fan",
+            "place.fan.about",
+            _of_place(lambda a, s, p: place.fan_chart(s, p, a.language)),
+            "place",
+        ),
+        Chart(
+            "past",
+            "series",
+            SeriesChart,
+            "place.past",
+            "place.past.about",
+            _of_place(lambda a, s, p: place.past_chart(s, p, a.language)),
+            "place",
+        ),
         Chart("rt", "series", SeriesChart, "place.rt", "place.rt.about", _of_place(lambda _, s, p: place.rt_chart(s, p)), "place"),
-        Chart("feeds", "bars", BarsChart, "place.feeds", "place.feeds.about",
-              _of_place(lambda a, _, p: place.feeding_chart(a.files, p, a.language)), "place"),
+        Chart(
+            "feeds",
+            "bars",
+            BarsChart,
+            "place.feeds",
+            "place.feeds.about",
+            _of_place(lambda a, _, p: place.feeding_chart(a.files, p, a.language)),
+            "place",
+        ),
         Chart("world", "world", WorldChart, "import.world", "import.world.about", lambda a: importation.world_chart(a.files, a.language)),
         Chart("origins", "bars", BarsChart, "import.rank", "import.rank.about", lambda a: importation.origins_chart(a.files, a.language)),
-        Chart("imports", "series", SeriesChart, "import.total", "import.total.about", lambda a: importation.totals_chart(a.files, a.language)),
-        Chart("flows", "flows", FlowsChart, "mobility.map", "mobility.map.about",
-              lambda a: mobility.flows_chart(a.files, a.language, a.period), "period"),
-        Chart("pairs", "bars", BarsChart, "mobility.pairs", "mobility.pairs.about",
-              lambda a: mobility.pairs_chart(a.files, a.language, a.period), "period"),
-        Chart("noise", "scatter", ScatterChart, "mobility.noise", "mobility.noise.std",
-              lambda a: mobility.noise_chart(a.files, a.language, a.period), "period"),
-        Chart("trips", "series", SeriesChart, "mobility.weeks", "mobility.weeks.about", lambda a: mobility.periods_chart(a.files, a.language)),
+        Chart(
+            "imports", "series", SeriesChart, "import.total", "import.total.about", lambda a: importation.totals_chart(a.files, a.language)
+        ),
+        Chart(
+            "flows",
+            "flows",
+            FlowsChart,
+            "mobility.map",
+            "mobility.map.about",
+            lambda a: mobility.flows_chart(a.files, a.language, a.period),
+            "period",
+        ),
+        Chart(
+            "pairs",
+            "bars",
+            BarsChart,
+            "mobility.pairs",
+            "mobility.pairs.about",
+            lambda a: mobility.pairs_chart(a.files, a.language, a.period),
+            "period",
+        ),
+        Chart(
+            "noise",
+            "scatter",
+            ScatterChart,
+            "mobility.noise",
+            "mobility.noise.std",
+            lambda a: mobility.noise_chart(a.files, a.language, a.period),
+            "period",
+        ),
+        Chart(
+            "trips", "series", SeriesChart, "mobility.weeks", "mobility.weeks.about", lambda a: mobility.periods_chart(a.files, a.language)
+        ),
         Chart("models", "bars", BarsChart, "scores.models", "scores.models.about", _of_study(scores.models_chart)),
         Chart("horizons", "bars", BarsChart, "scores.horizon", "scores.horizon.about", _of_study(scores.horizons_chart)),
-        Chart("places", "bars", BarsChart, "scores.place", "scores.horizon.about", _of_study(scores.places_chart)),
-        Chart("places-map", "map", MapChart, "scores.place", "scores.horizon.about", _of_study(scores.places_map)),
+        Chart("place-scores", "bars", BarsChart, "scores.place", "scores.horizon.about", _of_study(scores.places_chart)),
+        Chart("place-scores-map", "map", MapChart, "scores.place", "scores.horizon.about", _of_study(scores.places_map)),
         Chart("weeks", "series", SeriesChart, "scores.week", "scores.week.about", _of_study(scores.weeks_chart)),
         Chart("coverage", "bars", BarsChart, "scores.coverage", "scores.coverage.about", _of_study(scores.coverage_chart)),
-        Chart("reliability", "reliability", ReliabilityChart, "scores.reliability", "scores.reliability.about",
-              _of_study(scores.reliability_chart)),
+        Chart(
+            "reliability",
+            "reliability",
+            ReliabilityChart,
+            "scores.reliability",
+            "scores.reliability.about",
+            _of_study(scores.reliability_chart),
+        ),
         Chart("pit", "histogram", HistogramChart, "scores.pit", "scores.pit.about", _of_study(scores.pit_chart)),
     )
-}  # fmt: skip
+}
 
 
 @lru_cache(maxsize=256)
@@ -145,7 +204,7 @@ def outlines(files: StudyFiles, which: str) -> Shapes | None:
     return now.shapes(files, which)
 
 
-def grid(made: ChartDocument, say: Say) -> Grid:
+def grid(made: ChartDocument, say: Say) -> Grid:  # noqa: PLR0911  one line for each kind of chart
     """The numbers of a chart as a table."""
     match made:
         case SeriesChart():

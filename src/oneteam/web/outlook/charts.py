@@ -54,13 +54,13 @@ class WrittenTable(ChartDocument):
 
 
 class Grid(ChartDocument):
-    """The numbers of a chart, unrounded.
+    r"""The numbers of a chart, unrounded.
 
     >>> grid = Grid(columns=(Column(id="place", label="Place"), Column(id="chance", label="Chance", kind="share")), rows=(("A", 0.254),))
     >>> grid.written().rows
     (('A', '25%'),)
     >>> grid.csv()
-    'place,chance\\r\\nA,0.254\\r\\n'
+    'place,chance\r\nA,0.254\r\n'
     """
 
     columns: tuple[Column, ...]
@@ -162,12 +162,17 @@ class SeriesChart(ChartDocument):
         ]
         for level in levels:
             kind: Kind = "count" if self.from_zero else "number"
-            columns += [Column(id=f"low_{level}", label=f"{level}% ↓", kind=kind), Column(id=f"high_{level}", label=f"{level}% ↑", kind=kind)]
+            columns += [
+                Column(id=f"low_{level}", label=f"{level}% ↓", kind=kind),
+                Column(id=f"high_{level}", label=f"{level}% ↑", kind=kind),
+            ]
         rows: list[tuple[Cell, ...]] = []
         for s in self.series:
             bands = {band.level: band for band in s.bands}
             for i, when in enumerate(s.days):
-                ends = [end for level in levels for end in ((bands[level].low[i], bands[level].high[i]) if level in bands else (None, None))]
+                ends = [
+                    end for level in levels for end in ((bands[level].low[i], bands[level].high[i]) if level in bands else (None, None))
+                ]
                 if s.middle[i] is not None or any(e is not None for e in ends):
                     rows.append((s.label, when.isoformat(), s.middle[i], *ends))
         return Grid(columns=tuple(columns), rows=tuple(rows))
@@ -250,9 +255,7 @@ class MapChart(ChartDocument):
         """One row a place, one column a week and mode; the arguments are the columns' labels."""
         columns = [Column(id="code", label=code), Column(id="name", label=place)]
         for mode in self.modes:
-            columns += [
-                Column(id=f"{mode.id}_{i}", label=f"{mode.label}: {week}", kind=mode.kind) for i, week in enumerate(self.weeks)
-            ]
+            columns += [Column(id=f"{mode.id}_{i}", label=f"{mode.label}: {week}", kind=mode.kind) for i, week in enumerate(self.weeks)]
         rows = [
             (c, name, *(layer.get(c) for mode in self.modes for layer in mode.layers)) for c, name in self.names.items()
         ]  # fmt: skip
@@ -306,9 +309,7 @@ class WorldChart(ChartDocument):
             Column(id="low_95", label="95% ↓", kind="count"),
             Column(id="high_95", label="95% ↑", kind="count"),
         )
-        rows = tuple(
-            (when, o.code, o.name, o.mean[i], o.low[i], o.high[i]) for i, when in enumerate(self.weeks) for o in self.origins
-        )
+        rows = tuple((when, o.code, o.name, o.mean[i], o.low[i], o.high[i]) for i, when in enumerate(self.weeks) for o in self.origins)
         return Grid(columns=columns, rows=rows)
 
 

@@ -57,9 +57,15 @@ def origins_chart(files: StudyFiles, language: str) -> BarsChart | None:
     if imports is None or not imports.identifiable or not imports.origins:
         return None
     bars = tuple(
-        Bar(id=str(o["origin"]), label=told(country(str(o["origin"])), language), value=float(o["mean"]), low=float(o["low"]), high=float(o["high"]))
+        Bar(
+            id=str(o["origin"]),
+            label=told(country(str(o["origin"])), language),
+            value=float(o["mean"]),
+            low=float(o["low"]),
+            high=float(o["high"]),
+        )
         for o in imports.origins[:RANKED]
-    )  # fmt: skip
+    )
     return BarsChart(unit=say_in(language)("import.cases"), kind="count", bars=bars)
 
 
@@ -97,7 +103,9 @@ def totals_chart(files: StudyFiles, language: str) -> SeriesChart | None:
         return None
     say = say_in(language)
     weeks = tuple(imports.weeks.tolist())
-    found = Series(id="found", label=say("import.found"), kind="seen", days=weeks, middle=tuple(finite(v) for v in imports.observed.tolist()))
+    found = Series(
+        id="found", label=say("import.found"), kind="seen", days=weeks, middle=tuple(finite(v) for v in imports.observed.tolist())
+    )
     low, middle, high = (tuple(finite(v) for v in column) for column in imports.quantiles.T.tolist())
     forecast = Series(
         id="forecast", label=say("place.forecast"), kind="past", days=weeks, middle=middle, bands=(Band(level=95, low=low, high=high),)

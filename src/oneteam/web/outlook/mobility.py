@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from oneteam.epidemic.report.voice import count, percent
 from oneteam.web.outlook.charts import (
@@ -43,6 +45,7 @@ class Fact:
     note: str = ""
 
 
+@lru_cache(maxsize=16)
 def newest(files: StudyFiles, period: int = -1) -> Trips | None:
     """Trips between different places of one period, the newest unless another is asked for; None without."""
     trips = files.trips
@@ -151,6 +154,13 @@ def noise_chart(files: StudyFiles, language: str, period: int = -1) -> ScatterCh
     return ScatterChart(x_label=say(x), y_label=say(y), diagonal=exact, dots=dots)
 
 
+def has_exact(files: StudyFiles, period: int = -1) -> bool:
+    """Whether exact numbers are known beside the released ones."""
+    now = newest(files, period)
+    return now is not None and bool(np.isfinite(now.raw).any())
+
+
+@lru_cache(maxsize=16)
 def noise_facts(files: StudyFiles, language: str, period: int = -1) -> tuple[Fact, ...]:
     """How many pairs were released and hidden, how large the noise is, and the error where exact numbers are known."""
     now = newest(files, period)
@@ -177,17 +187,14 @@ def noise_facts(files: StudyFiles, language: str, period: int = -1) -> tuple[Fac
     return tuple(facts)
 
 
+@lru_cache(maxsize=16)
 def places_table(files: StudyFiles, language: str, period: int = -1) -> WrittenTable | None:
     """Trips into and out of every place, those with most movement first."""
     now = newest(files, period)
     if now is None:
         return None
     say = say_in(language)
-    into: dict[str, float] = {}
-    out: dict[str, float] = {}
-    for a, b, n in zip(now.origin.tolist(), now.destination.tolist(), now.trips.tolist(), strict=True):
-        out[a] = out.get(a, 0.0) + n
-        into[b] = into.get(b, 0.0) + n
+    out, into = (_totals(codes, now.trips) for codes in (now.origin, now.destination))
     columns = (
         Column(id="place", label=say("place.name")),
         Column(id="in", label=say("mobility.in"), kind="count"),
@@ -196,7 +203,18 @@ def places_table(files: StudyFiles, language: str, period: int = -1) -> WrittenT
     )
     codes = sorted({*into, *out}, key=lambda c: -(into.get(c, 0.0) + out.get(c, 0.0)))
     rows = tuple(
-        (told(files.name(c), language), f"{into.get(c, 0.0):,.0f}", f"{out.get(c, 0.0):,.0f}", f"{into.get(c, 0.0) - out.get(c, 0.0):+,.0f}")
+        (
+            told(files.name(c), language),
+            f"{into.get(c, 0.0):,.0f}",
+            f"{out.get(c, 0.0):,.0f}",
+            f"{into.get(c, 0.0) - out.get(c, 0.0):+,.0f}",
+        )
         for c in codes
     )
     return WrittenTable(columns=columns, rows=rows)
+
+
+def _totals(codes: npt.NDArray[np.str_], trips: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Sum of the trips by code."""
+    names, at = np.unique(codes, return_inverse=True)
+    return dict(zip(names.tolist(), np.bincount(at, trips).tolist(), strict=True))

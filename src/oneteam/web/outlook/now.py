@@ -42,7 +42,7 @@ def map_chart(files: StudyFiles, language: str) -> MapChart | None:
     rated = all(p.population > 0 for p in study.places)
     scale = {p.code: PER / p.population if rated else 1.0 for p in study.places}
     last = {p.code: _last(study, p.code) for p in study.places}
-    ahead = {h: chances(study, study.reference_date, h) for h in study.horizons}
+    ahead: dict[int, dict[str, Number]] = {h: {**chances(study, study.reference_date, h)} for h in study.horizons}
     now_chance: dict[str, Number] = {
         code: float(value >= study.limits[code]) for code, value in last.items() if code in study.limits and np.isfinite(value)
     }
@@ -50,25 +50,40 @@ def map_chart(files: StudyFiles, language: str) -> MapChart | None:
 
     def layer(which: int) -> tuple[dict[str, Number], ...]:
         reported = {code: finite(value * scale[code]) for code, value in last.items()}
-        return (reported, *({c: None if q is None else float(q[which]) * scale[c] for c, q in quantiles[h].items()} for h in study.horizons))
+        return (
+            reported,
+            *({c: None if q is None else float(q[which]) * scale[c] for c, q in quantiles[h].items()} for h in study.horizons),
+        )
 
     expected, upper = layer(MIDDLE), layer(HIGH)
     counted, tail = told(study.counted, language), "" if rated else ".count"
     limits = classes_of([v for part in (*expected, *upper[:2]) for v in part.values() if v is not None]).limits
     modes = (
         MapMode(
-            id="chance", label=say("map.mode.chance"), kind="chance", unit=say("map.unit.chance", rule=told(study.rule, language)),
-            limits=PROBABILITY.limits, layers=(now_chance, *(dict(ahead[h]) for h in study.horizons)),
+            id="chance",
+            label=say("map.mode.chance"),
+            kind="chance",
+            unit=say("map.unit.chance", rule=told(study.rule, language)),
+            limits=PROBABILITY.limits,
+            layers=(now_chance, *(ahead[h] for h in study.horizons)),
         ),
         MapMode(
-            id="expected", label=say("map.mode.expected"), kind="count", unit=say(f"map.unit.expected{tail}", counted=counted),
-            limits=limits, layers=expected,
+            id="expected",
+            label=say("map.mode.expected"),
+            kind="count",
+            unit=say(f"map.unit.expected{tail}", counted=counted),
+            limits=limits,
+            layers=expected,
         ),
         MapMode(
-            id="upper", label=say("map.mode.upper"), kind="count", unit=say(f"map.unit.upper{tail}", counted=counted),
-            limits=limits, layers=upper,
+            id="upper",
+            label=say("map.mode.upper"),
+            kind="count",
+            unit=say(f"map.unit.upper{tail}", counted=counted),
+            limits=limits,
+            layers=upper,
         ),
-    )  # fmt: skip
+    )
     return MapChart(
         shapes_url="/api/v1/outlook/shapes/places",
         names={p.code: told(p.name, language) for p in study.places},
@@ -124,4 +139,3 @@ def ranking(files: StudyFiles, language: str) -> BarsChart | None:
         if o.probability is not None
     )
     return BarsChart(unit="", kind="chance", bars=bars)
-

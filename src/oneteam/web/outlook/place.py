@@ -13,6 +13,7 @@ from oneteam.epidemic.report.fans import past_forecasts
 from oneteam.epidemic.report.study import HIGH, LOW, MIDDLE, PER, Place, Study
 from oneteam.epidemic.report.voice import count, day_words, percent, points
 from oneteam.web.outlook.charts import Band, Bar, BarsChart, Column, Series, SeriesChart, WrittenTable, finite
+from oneteam.web.outlook.mobility import newest
 from oneteam.web.outlook.now import chances
 from oneteam.web.outlook.study_files import StudyFiles
 from oneteam.web.outlook.words import say_in, told
@@ -46,7 +47,7 @@ def find_place(study: Study, asked: str) -> Place | None:
         study: holds the places.
         asked: as typed.
     """
-    everywhere = (*study.places, *((study.whole,) if study.whole else ()))
+    everywhere: tuple[Place, ...] = (*study.places, *((study.whole,) if study.whole else ()))
     wanted = asked.strip().casefold()
     wanted = wanted.rpartition("(")[2].rstrip(")") if wanted.endswith(")") else wanted
     exact = [p for p in everywhere if wanted in {p.code.casefold(), p.name.en.casefold(), p.name.ko.casefold()}]
@@ -84,9 +85,7 @@ def fan_chart(study: Study, place: Place, language: str) -> SeriesChart:
     say = say_in(language)
     days = study.known.weeks[-WEEKS_BACK:].tolist()
     values = study.reported(place.code)[-WEEKS_BACK:].tolist()
-    seen = Series(
-        id="reported", label=say("place.reported"), kind="seen", days=tuple(days), middle=tuple(finite(v) for v in values)
-    )
+    seen = Series(id="reported", label=say("place.reported"), kind="seen", days=tuple(days), middle=tuple(finite(v) for v in values))
     ahead = [(h, q) for h in study.horizons if (q := study.quantiles(study.reference_date, h, place.code)) is not None]
     fan = Series(
         id="forecast",
@@ -147,8 +146,12 @@ def rt_chart(study: Study, place: Place) -> SeriesChart | None:
         kind="fan",
         days=tuple(series.days[cut].tolist()),
         middle=tuple(finite(v) for v in series.median[cut].tolist()),
-        bands=(Band(level=95, low=tuple(finite(v) for v in series.low[cut].tolist()), high=tuple(finite(v) for v in series.high[cut].tolist())),),
-    )  # fmt: skip
+        bands=(
+            Band(
+                level=95, low=tuple(finite(v) for v in series.low[cut].tolist()), high=tuple(finite(v) for v in series.high[cut].tolist())
+            ),
+        ),
+    )
     return SeriesChart(unit="Rt", series=(ribbon,), threshold=1.0, threshold_label="1", from_zero=False)
 
 
@@ -157,21 +160,21 @@ def feeding_chart(files: StudyFiles, place: Place, language: str) -> BarsChart |
 
     Where origins are zones and the place is a region, zones are joined to regions. Without cases at an origin, its share of trips counts.
     """
-    study, trips = files.study, files.trips
-    if study is None or trips is None or not trips.periods:
+    study, now = files.study, newest(files)
+    if study is None or now is None:
         return None
-    now = trips.of_period(trips.periods[-1])
     region = {zone: str(row.get("region") or "") for zone, row in files.zone_rows.items()}
     known = {p.code for p in study.places}
 
-    def joined(codes: list[str]) -> list[str]:
-        return [c if c in known else region.get(c, c) for c in codes]
+    def joined(code: str) -> str:
+        return code if code in known else region.get(code, code)
 
-    origins, targets = joined(now.origin.tolist()), joined(now.destination.tolist())
+    inside = [code for code in {*np.unique(now.destination).tolist()} if joined(code) == place.code]
+    rows = np.flatnonzero(np.isin(now.destination, inside) & (now.trips > 0))
     rates = {p.code: _rate(study, p) for p in study.places}
     force: dict[str, float] = {}
-    for origin, target, n in zip(origins, targets, now.trips.tolist(), strict=True):
-        if target == place.code and origin != place.code and n > 0:
+    for origin, n in zip(map(joined, now.origin[rows].tolist()), now.trips[rows].tolist(), strict=True):
+        if origin != place.code:
             force[origin] = force.get(origin, 0.0) + n * rates.get(origin, 0.0)
     total = sum(force.values())
     if total <= 0:

@@ -36,7 +36,8 @@ class Progress:
 def read_progress(told: Mapping[str, Any] | None, language: str) -> Progress | None:
     """Progress in one language; None without, or where the document is not what it should be.
 
-    >>> read_progress({"steps": [{"step": "ask", "title": {"en": "Ask", "ko": "요청"}, "state": "running", "done": 1, "total": 4}]}, "ko").steps[0].percent
+    >>> told = {"steps": [{"step": "ask", "title": {"en": "Ask", "ko": "요청"}, "state": "running", "done": 1, "total": 4}]}
+    >>> read_progress(told, "ko").steps[0].percent
     25
     """
     if not isinstance(told, Mapping) or not isinstance(told.get("steps"), list) or not told["steps"]:

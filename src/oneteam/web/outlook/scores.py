@@ -87,13 +87,22 @@ def places_map(study: Study, language: str) -> MapChart | None:
         return None
     values: dict[str, Number] = {str(r["location"]): float(r["relative_wis"]) for r in rows}
     mode = MapMode(
-        id="relative_wis", label=say("scores.relative"), kind="number", unit=f"{say('scores.relative')} (1: {say('scores.baseline')})",
-        limits=(0.5, 0.75, 1.0, 1.5), layers=({p.code: values.get(p.code) for p in study.places},),
-    )  # fmt: skip
+        id="relative_wis",
+        label=say("scores.relative"),
+        kind="number",
+        unit=f"{say('scores.relative')} (1: {say('scores.baseline')})",
+        limits=(0.5, 0.75, 1.0, 1.5),
+        layers=({p.code: values.get(p.code) for p in study.places},),
+    )
     return MapChart(
-        shapes_url="/api/v1/outlook/shapes/places", names={p.code: told(p.name, language) for p in study.places}, weeks=(say("import.all"),),
-        notes=("",), modes=(mode,), href="/place/", words=map_words(say),
-    )  # fmt: skip
+        shapes_url="/api/v1/outlook/shapes/places",
+        names={p.code: told(p.name, language) for p in study.places},
+        weeks=(say("import.all"),),
+        notes=("",),
+        modes=(mode,),
+        href="/place/",
+        words=map_words(say),
+    )
 
 
 def weeks_chart(study: Study, language: str) -> SeriesChart | None:
@@ -125,7 +134,8 @@ def coverage_chart(study: Study, language: str) -> BarsChart | None:
         return None
     say = say_in(language)
     bars = tuple(
-        Bar(id=str(level), label=f"{level}%", value=float(row[f"coverage_{level}"]), low=level / 100, high=level / 100) for level in COVERAGES
+        Bar(id=str(level), label=f"{level}%", value=float(row[f"coverage_{level}"]), low=level / 100, high=level / 100)
+        for level in COVERAGES
     )
     return BarsChart(unit=say("scores.inside"), kind="share", bars=bars)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.dataset
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -30,16 +32,35 @@ from oneteam.store.geography import read_features
 Floats = npt.NDArray[np.float64]
 T = TypeVar("T")
 
+LOG: Final = logging.getLogger(__name__)
 MAP_WIDTH: Final = 560.0
 KEPT: Final = 3
 """So many versions of study folders stay in memory."""
 CAP: Final = "{urn:oasis:names:tc:emergency:cap:1.2}"
 _WATCHED: Final = (
-    "summary.json", "zones.csv", "zones.geojson", "data", "data/time-series.parquet", "forecasts", "forecasts/model-output",
-    "forecasts/model-output/oneteam-ensemble", "scores/scores.json", "situation/situation.json", "situation/rt.csv",
-    "importation/importation.json", "scenario/comparison.json", "scenario.toml", "notes.txt", "mobility/od.parquet",
-    "mobility/movement.csv", "alerts/alerts.json", "situation/alerts", "truth/truth.json", "refusals.json", "provenance.json",
-)  # fmt: skip
+    "summary.json",
+    "zones.csv",
+    "zones.geojson",
+    "data",
+    "data/time-series.parquet",
+    "forecasts",
+    "forecasts/model-output",
+    "forecasts/model-output/oneteam-ensemble",
+    "scores/scores.json",
+    "situation/situation.json",
+    "situation/rt.csv",
+    "importation/importation.json",
+    "scenario/comparison.json",
+    "scenario.toml",
+    "notes.txt",
+    "mobility/od.parquet",
+    "mobility/movement.csv",
+    "alerts/alerts.json",
+    "situation/alerts",
+    "truth/truth.json",
+    "refusals.json",
+    "provenance.json",
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +134,7 @@ class Trips:
         return Trips(*(getattr(self, name)[keep] for name in ("first_day", "last_day", "origin", "destination", "trips", "std", "raw")))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyFiles:
     """A study folder; every piece is read when it is first asked for, and kept.
 
@@ -173,6 +194,8 @@ class StudyFiles:
     @cached_property
     def zones(self) -> Mapping[str, BaseGeometry]:
         """Outlines of zones by code; empty without."""
+        if self.study is not None and self.study.shapes:
+            return self.study.shapes
         path = self.folder / "zones.geojson"
         features = _read(lambda: read_features(path, "code"), ()) if path.exists() else ()
         return {f.code: f.geometry for f in features if f.geometry is not None}
@@ -245,7 +268,8 @@ class StudyFiles:
     @cached_property
     def truth(self) -> Mapping[str, Any] | None:
         """``truth.json``; None where the truth is not known."""
-        return _json(self.folder / "truth" / "truth.json")
+        found = _json(self.folder / "truth" / "truth.json")
+        return found if isinstance(found, dict) else None
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
@@ -261,7 +285,12 @@ class StudyFiles:
     @property
     def progress(self) -> Mapping[str, Any] | None:
         """``progress.json`` as it is now (it changes while a study runs); None without."""
-        return _json(self.folder / "progress.json")
+        found = _json(self.folder / "progress.json")
+        return found if isinstance(found, dict) else None
+
+    def warm(self) -> None:
+        """Read what the first page needs, so that nobody waits for it."""
+        _ = (self.study, self.findings, self.flat_places, self.alerts, self.trips)
 
 
 class StudyShelf:
@@ -272,13 +301,23 @@ class StudyShelf:
         self._kept: dict[tuple[tuple[str, int, int], ...], StudyFiles] = {}
         self._lock = threading.Lock()
 
+    def warm(self) -> None:
+        """Begin to read the study beside whatever else starts."""
+        threading.Thread(target=self._warm, name="study", daemon=True).start()
+
+    def _warm(self) -> None:
+        try:
+            files = self.open()
+            if files is not None:
+                files.warm()
+        except Exception:
+            LOG.debug("the study could not be read ahead", exc_info=True)
+
     def open(self) -> StudyFiles | None:
         """The study; None where no folder was given or it is not there."""
         if self.folder is None or not self.folder.is_dir():
             return None
-        stamp = tuple(
-            (name, at.st_mtime_ns, at.st_size) for name in _WATCHED if (at := _stat(self.folder / name)) is not None
-        )  # fmt: skip
+        stamp = tuple((name, at.st_mtime_ns, at.st_size) for name in _WATCHED if (at := _stat(self.folder / name)) is not None)
         with self._lock:
             found = self._kept.pop(stamp, None) or StudyFiles(self.folder, stamp)
             self._kept[stamp] = found
@@ -331,7 +370,7 @@ def _aggregate(locations: Path) -> str | None:
     people = {str(row["location"]): float(row["population"] or "nan") for row in table.to_pylist()}
     if len(people) < 3:
         return None
-    code, most = max(people.items(), key=lambda item: item[1] if item[1] == item[1] else -1.0)  # noqa: PLR0124  NaN alone differs from itself
+    code, most = max(people.items(), key=lambda item: item[1] if item[1] == item[1] else -1.0)
     rest = sum(p for c, p in people.items() if c != code)
     return code if abs(most - rest) < 0.01 * most else None
 

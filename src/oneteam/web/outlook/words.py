@@ -24,9 +24,7 @@ WORDS: Final[dict[str, Text]] = {
     "now.checked": _w("Checked", "검증"),
     "now.record": _w("Track record", "지난 성적"),
     "now.map": _w("Risk by place", "지역별 위험"),
-    "now.map.about": _w(
-        "Choose a week; a place opens with a click or with Enter.", "주를 고르십시오. 누르거나 Enter 키로 지역을 엽니다."
-    ),
+    "now.map.about": _w("Choose a week; a place opens with a click or with Enter.", "주를 고르십시오. 누르거나 Enter 키로 지역을 엽니다."),
     "now.map.none": _w("No outlines of places are in the study.", "지역 경계 자료가 없습니다."),
     "now.ranking": _w("Likeliest places", "확률이 높은 지역"),
     "now.national": _w("The whole country", "전국"),
@@ -76,9 +74,7 @@ WORDS: Final[dict[str, Text]] = {
         "Bars: 95 and 50% intervals as forecast {n} weeks before; dots: what came.", "막대: {n}주 전에 예측한 95·50% 구간. 점: 실제."
     ),
     "place.rt": _w("Reproduction number Rt", "감염재생산수 Rt"),
-    "place.rt.about": _w(
-        "Median and 95% interval; above 1 an epidemic grows.", "중앙값과 95% 구간. 1보다 크면 유행이 커집니다."
-    ),
+    "place.rt.about": _w("Median and 95% interval; above 1 an epidemic grows.", "중앙값과 95% 구간. 1보다 크면 유행이 커집니다."),
     "place.feeds": _w("Where infection comes in from", "감염이 들어오는 곳"),
     "place.feeds.about": _w(
         "Share of trips into this place, weighted by the newest rate of cases at their origin.",
@@ -135,9 +131,13 @@ WORDS: Final[dict[str, Text]] = {
     "import.notes": _w("What to know", "유의할 점"),
     "import.absent": _w("importation", "해외 유입 분석"),
     # Mobility
-    "mobility.lead": _w("How people move between places, and what protecting them did to the numbers.", "지역 간 이동과, 보호 잡음이 수치에 한 일."),
+    "mobility.lead": _w(
+        "How people move between places, and what protecting them did to the numbers.", "지역 간 이동과, 보호 잡음이 수치에 한 일."
+    ),
     "mobility.map": _w("Largest flows", "가장 큰 이동"),
-    "mobility.map.about": _w("Trips a day between places. Choose a place to see only its own.", "지역 간 하루 통행. 지역을 고르면 그 지역만 보입니다."),
+    "mobility.map.about": _w(
+        "Trips a day between places. Choose a place to see only its own.", "지역 간 하루 통행. 지역을 고르면 그 지역만 보입니다."
+    ),
     "mobility.pairs": _w("Largest pairs", "가장 큰 구간"),
     "mobility.pairs.about": _w("Trips a day with the 95% interval that privacy noise leaves.", "하루 통행과 보호 잡음에 따른 95% 구간."),
     "mobility.weeks": _w("All trips by period", "기간별 전체 통행"),
@@ -147,7 +147,9 @@ WORDS: Final[dict[str, Text]] = {
     "mobility.out": _w("out", "유출"),
     "mobility.net": _w("net", "순"),
     "mobility.noise": _w("What privacy noise did", "보호 잡음의 영향"),
-    "mobility.noise.exact": _w("Each dot is a pair of places: exact trips against released ones.", "점 하나가 한 구간: 정확한 통행과 공개된 통행."),
+    "mobility.noise.exact": _w(
+        "Each dot is a pair of places: exact trips against released ones.", "점 하나가 한 구간: 정확한 통행과 공개된 통행."
+    ),
     "mobility.noise.std": _w(
         "Each dot is a pair of places: released trips, and the noise as a share of them. No exact numbers left their owners.",
         "점 하나가 한 구간: 공개된 통행과 그에 대한 잡음의 비율. 정확한 수는 소유자 밖으로 나가지 않았습니다.",
@@ -172,7 +174,9 @@ WORDS: Final[dict[str, Text]] = {
     "mobility.pair": _w("Pair", "구간"),
     "mobility.sd": _w("Noise (SD)", "잡음(표준편차)"),
     # Scores
-    "scores.lead": _w("How good past forecasts were: {tasks} forecasts made for {first} to {last}.", "과거 예측의 성적: {first}–{last} 예측 {tasks}개."),
+    "scores.lead": _w(
+        "How good past forecasts were: {tasks} forecasts made for {first} to {last}.", "과거 예측의 성적: {first}–{last} 예측 {tasks}개."
+    ),
     "scores.revised": _w(
         "Judged on data as revised later: with the data of the day they would have been worse.",
         "사후 수정 자료 기준이므로 당시 자료로는 더 나빴을 것입니다.",
@@ -185,11 +189,18 @@ WORDS: Final[dict[str, Text]] = {
     "scores.week": _w("By week", "주별"),
     "scores.week.about": _w("WIS by reference date, in counts: {model} and the baseline.", "기준일별 WIS(명): {model}와 기준 모형."),
     "scores.coverage": _w("Did intervals hold?", "구간은 맞았나?"),
-    "scores.coverage.about": _w("Share of outcomes inside each interval; the mark is what was promised.", "각 구간 안에 든 실제값의 비율. 표시는 약속한 비율."),
+    "scores.coverage.about": _w(
+        "Share of outcomes inside each interval; the mark is what was promised.", "각 구간 안에 든 실제값의 비율. 표시는 약속한 비율."
+    ),
     "scores.reliability": _w("Did chances come true?", "확률은 맞았나?"),
-    "scores.reliability.about": _w("On the diagonal, chances come true as often as they say. Bars: 95% interval.", "대각선 위면 말한 만큼 실현됨. 막대: 95% 구간."),
+    "scores.reliability.about": _w(
+        "On the diagonal, chances come true as often as they say. Bars: 95% interval.", "대각선 위면 말한 만큼 실현됨. 막대: 95% 구간."
+    ),
     "scores.pit": _w("Where outcomes fell in the forecasts", "예측 분포에서 실제값의 위치"),
-    "scores.pit.about": _w("PIT histogram; level is right, a slope is bias, a hump is too much caution.", "PIT 히스토그램. 평평하면 맞음, 기울면 편향, 볼록하면 지나치게 넓음."),
+    "scores.pit.about": _w(
+        "PIT histogram; level is right, a slope is bias, a hump is too much caution.",
+        "PIT 히스토그램. 평평하면 맞음, 기울면 편향, 볼록하면 지나치게 넓음.",
+    ),
     "scores.forecast": _w("chance as forecast", "예측한 확률"),
     "scores.observed": _w("share that came true", "실현된 비율"),
     "scores.pit.x": _w("probability integral transform", "확률적분변환"),
@@ -203,10 +214,16 @@ WORDS: Final[dict[str, Text]] = {
     "scores.inside": _w("Outcomes inside", "구간 안 비율"),
     "scores.ahead": _w("{n} wk ahead", "{n}주 뒤"),
     "scores.absent": _w("scores of past forecasts", "과거 예측의 성적"),
-    "scores.gloss": _w("WIS is the weighted interval score: the average error of all quantiles, in counts; smaller is better.", "WIS(가중구간점수): 모든 분위수 오차의 평균. 작을수록 좋음."),
+    "scores.gloss": _w(
+        "WIS is the weighted interval score: the average error of all quantiles, in counts; smaller is better.",
+        "WIS(가중구간점수): 모든 분위수 오차의 평균. 작을수록 좋음.",
+    ),
     # Truth
     "truth.title": _w("Against the truth", "참값과 비교"),
-    "truth.lead": _w("This country is made up, so the truth is known. A real study has no such page.", "가상의 나라이므로 참값을 압니다. 실제 분석에는 이 부분이 없습니다."),
+    "truth.lead": _w(
+        "This country is made up, so the truth is known. A real study has no such page.",
+        "가상의 나라이므로 참값을 압니다. 실제 분석에는 이 부분이 없습니다.",
+    ),
     "truth.name": _w("Quantity", "항목"),
     "truth.value": _w("Value", "값"),
     # Progress
@@ -221,7 +238,7 @@ WORDS: Final[dict[str, Text]] = {
     "severity.Moderate": _w("moderate", "보통"),
     "severity.Minor": _w("minor", "경미"),
     "severity.Unknown": _w("unknown", "미상"),
-}  # fmt: skip
+}
 
 Say = Callable[..., str]
 

@@ -59,7 +59,7 @@ SETTINGS: Final = (
     Settings(
         "study.toml",
         "oneteam.app.study.settings:StudyFile",
-        "A joint study: who is asked what, and what is made of it; for `oneteam study run`.",
+        "A joint study: who is asked what, and what is made of it; for `oneteam study run`. [Guide](../study.md)",
     ),
     Settings(
         "mapping.toml",

@@ -43,7 +43,11 @@ if [ ! -f ready ]; then
   oneteam agreement new --zones country/zones.csv --measure od --measure arrivals --measure travellers --rho 0.1 --rho-total 3 \
     --title "Outbreak outlook" --title-ko "유행 전망" --from 2020-01-01 --until 2099-01-01 --home agency --out terms.toml
   # Trips are told by the week, travellers over two, arrivals over six weeks.
-  sed -i 's/^max_days = 1$/max_days = 42/' terms.toml
+  sed -i -e 's/^max_days = 1$/max_days = 42/' -e 's/^smallest_count = 15$/smallest_count = 10/' terms.toml
+  # Only countries that people really travel to: every further one would have its noise, too.
+  sed -i '/^\[dimensions.country\]/,/^\]/c\
+[dimensions.country]\
+codes = ["AU", "CN", "DE", "FR", "GB", "HK", "ID", "IT", "JP", "MY", "PH", "SG", "TH", "TW", "US", "VN"]' terms.toml
   for member in agency skylark horizon bluewave university; do oneteam agreement sign terms.toml --home "$member"; done
   for member in agency skylark horizon bluewave; do oneteam agreement keep terms.json --home "$member"; done
   touch ready

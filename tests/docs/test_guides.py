@@ -44,7 +44,7 @@ def shell(script: str, folder: Path, **settings: str) -> str:
         ("data-engineer", "more rows"),
         ("service-developer", "presence"),
         ("safety-manager", "cells leave a plant"),
-        ("instructor", "broken, as it must"),
+        ("instructor", "keep within the bound"),
     ],
 )
 def test_the_commands_of_a_guide_run(guide: str, says: str, tmp_path: Path) -> None:

@@ -429,6 +429,14 @@ def test_a_home_that_is_damaged_is_an_error_page_and_comes_back(allies: Allies, 
     assert browser.get("/alliance").status_code == 200
 
 
+def test_a_recipient_with_a_study_begins_with_now(faces: Faces, tmp_path: Path) -> None:
+    browser = signed_in(faces("agency", study=tmp_path), "viewer")
+    assert browser.get("/").headers["location"] == "/now"
+    assert browser.get("/now").status_code == 200, "a study that was not run yet is no fault"
+    assert browser.get("/api/v1/status").json()["analysis"] is True
+    assert signed_in(faces("agency"), "viewer").get("/").headers["location"] == "/alliance"
+
+
 def test_a_study_alone_shows_no_alliance(faces: Faces, tmp_path: Path) -> None:
     app = faces(None, study=tmp_path / "study")
     browser = signed_in(app, "mina")

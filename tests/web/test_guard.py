@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
-from oneteam.web.guard import CONTENT_POLICY, PUBLIC, SIGN_IN
+from oneteam.web.guard import CONTENT_POLICY, PUBLIC, SIGN_IN, _keep
 from oneteam.web.settings import Limits
 from tests.web.browser import ADDRESS, PASSWORD, Browser
 from tests.web.conftest import PEOPLE, Faces, signed_in
@@ -123,9 +123,15 @@ def test_files_and_data_are_compressed_and_pages_are_not(face: FastAPI) -> None:
     assert style.headers["content-encoding"] == "gzip"
     assert browser.get("/static/node.css", headers={"if-none-match": style.headers["etag"]}).status_code == 304
     assert "content-encoding" not in browser.get("/alliance", headers=zipped).headers, "a page holds a token"
-    assert browser.get("/static/dist/chunk-ABCD1234.js").headers["cache-control"].endswith("immutable")
+    assert browser.get("/static/dist/chunk-ABCD1234.js").headers["cache-control"] == "no-cache", "what is not there may come"
     assert browser.get("/static/../settings.py").status_code == 404
     assert browser.get("/static/%2e%2e/settings.py").status_code == 404
+
+
+def test_what_is_named_by_its_content_is_kept() -> None:
+    assert _keep("/static/dist/chunk-ABCD1234.js", 200).endswith("immutable")
+    assert _keep("/static/dist/app.js", 200) == "no-cache"
+    assert _keep("/alliance", 200) == "no-store"
 
 
 def test_pages_need_no_inline_script_or_style(face: FastAPI) -> None:

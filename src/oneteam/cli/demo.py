@@ -56,7 +56,7 @@ class _Told:
         self._number = list(STEPS).index(name) + 1
         _say(f"{self._number}/{len(STEPS)} {title}")
 
-    def done(self, name: str, seconds: float, *, reused: bool) -> None:
+    def done(self, _name: str, seconds: float, *, reused: bool) -> None:
         _say(f"    {'from before' if reused else f'{seconds:.1f} s'}")
 
     def detail(self, text: str) -> None:

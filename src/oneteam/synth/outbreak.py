@@ -142,7 +142,8 @@ def spread(
             continue
         hosts = infectious_on(world.seed, record.infected_on, day)
         if len(hosts):
-            person, infector, setting, place = _one_day(world, hosts, record.infected_on, day, (homes, first_venue, first_airport), transmission)
+            bounds = (homes, first_venue, first_airport)
+            person, infector, setting, place = _one_day(world, hosts, record.infected_on, day, bounds, transmission)
             record.add(day, person, infector, setting, place, _all(-1, person))
         progress(day)
     return record.result()

@@ -82,11 +82,9 @@ def read_provinces(shape: str = "korea") -> tuple[Province, ...]:
     with resources.as_file(resources.files("oneteam.synth") / "shapes" / f"{shape}.geojson") as path:
         features = read_features(path)
     return tuple(
-        Province(
-            f.code, f.properties["name"], f.properties["name_ko"], int(f.properties["districts"]), float(f.properties["population"]), f.geometry
-        )
+        Province(f.code, p["name"], p["name_ko"], int(p["districts"]), float(p["population"]), f.geometry)
         for f in features
-        if f.geometry is not None
+        if (p := f.properties) and f.geometry is not None
     )
 
 
@@ -121,7 +119,7 @@ def generate_districts(seed: int, count: int, provinces: tuple[Province, ...]) -
             nearest = shapely.get_coordinates(shapely.shortest_line(outline, capital))[0]
             towns = np.concatenate([nearest[None], nearest[None], towns])
         x, y = _centres(outline, towns, key, wanted)
-        cells = _bent(divide(outline, x, y), outline, x, y, key)
+        cells = _bent(divide(outline, x, y), outline, key)
         weight, work = _weights(cells, key)
         people.append(np.round(province.population * weight / weight.sum()))
         jobs.append(province.population * work / work.sum())
@@ -213,14 +211,15 @@ def _weights(cells: npt.NDArray[np.object_], key: np.uint64) -> tuple[Floats, Fl
     return people, people * dense * np.exp(0.3 * normals(key, 80_000_000, len(cells)))
 
 
-def _bent(cells: npt.NDArray[np.object_], outline: BaseGeometry, x: Floats, y: Floats, key: np.uint64) -> npt.NDArray[np.object_]:
+def _bent(cells: npt.NDArray[np.object_], outline: BaseGeometry, key: np.uint64) -> npt.NDArray[np.object_]:
     """The same districts with borders that are not straight; as they were where bending would tear one apart."""
     if len(cells) == 1:
         return cells
-    borders = shapely.line_merge(shapely.difference(shapely.union_all(shapely.boundary(cells)), shapely.buffer(shapely.boundary(outline), 1.0)))
+    coast = shapely.boundary(outline)
+    borders = shapely.line_merge(shapely.difference(shapely.union_all(shapely.boundary(cells)), shapely.buffer(coast, 1.0)))
     straight = [shapely.get_coordinates(line) for line in shapely.get_parts(borders)]
     lines = [_crooked(xy, key, 100_000_000 + 1_000 * i) for i, xy in enumerate(straight)]
-    linework = shapely.union_all([shapely.boundary(outline), *(shapely.linestrings(_lengthened(xy)) for xy in lines)], grid_size=1.0)
+    linework = shapely.union_all([coast, *(shapely.linestrings(_lengthened(xy)) for xy in lines)], grid_size=1.0)
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(linework)))
     faces = faces[shapely.contains(shapely.buffer(outline, 2.0), faces)]
     owner = np.argmax(shapely.area(shapely.intersection(faces[:, None], cells[None])), axis=1)

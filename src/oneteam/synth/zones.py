@@ -80,7 +80,8 @@ def read_zones(path: Path) -> Zones:
     """Zones from a CSV file.
 
     Columns: ``code`` (or ``kostat_2018_code``) and ``population``, and, where it has them, ``jobs``, ``employed_residents``, ``region``
-    (or ``sido``), ``region_name`` (or ``sido_name``), ``name`` (or ``sigungu_name``), ``latitude`` and ``longitude``, ``name_ko`` and ``region_name_ko``.
+    (or ``sido``), ``region_name`` (or ``sido_name``), ``name`` (or ``sigungu_name``), ``latitude`` and ``longitude``, ``name_ko``
+    and ``region_name_ko``.
 
     A zone without population has no people; without ``jobs`` there are as many jobs as working residents; without a region it is the
     first two characters of the code.

@@ -24,6 +24,7 @@ from oneteam.core.errors import ForbiddenError, OneteamError, SignInError
 from oneteam.core.model import Text
 from oneteam.store.registry import Registry
 from oneteam.web.accounts import Account, AccountRole, Accounts
+from oneteam.web.alliance.data import Qualities
 from oneteam.web.alliance.verifying import Verifying
 from oneteam.web.language import Language, Theme, translator
 from oneteam.web.sessions import Session, Sessions
@@ -63,6 +64,7 @@ class Face:
         secret: for forms' tokens.
         own: the member's home; None where only a study is shown.
         verifying: checks of its log.
+        qualities: reports on its datasets.
         analysis: whether there are analysis pages.
         nav: every page of the navigation.
         environment: of the templates.
@@ -75,6 +77,7 @@ class Face:
     secret: bytes
     own: Oversight | None
     verifying: Verifying | None
+    qualities: Qualities
     analysis: bool
     nav: list[NavItem] = field(default_factory=list)
     environment: Environment = field(default_factory=lambda: templates())  # noqa: PLW0108 - it stands below

@@ -203,15 +203,15 @@ class _Outgoing:
             if self._face.settings.https:
                 headers["strict-transport-security"] = f"max-age={YEAR_S}"
             if "cache-control" not in headers:
-                headers["cache-control"] = _keep(self._request.url.path)
+                headers["cache-control"] = _keep(self._request.url.path, message["status"])
             for cookie in self._cookies:
                 headers.append("set-cookie", cookie)
         await self._send(message)
 
 
-def _keep(path: str) -> str:
+def _keep(path: str, status: int) -> str:
     """How long a browser may keep an answer: what is named by its content for ever, other files until they change, pages never."""
-    if NAMED_BY_CONTENT.fullmatch(path):
+    if status in {200, 304} and NAMED_BY_CONTENT.fullmatch(path):
         return f"public, max-age={YEAR_S}, immutable"
     return "no-cache" if path.startswith(STATIC) else "no-store"
 

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -29,7 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import oneteam
 from oneteam.alliance.serving import GuardedProtocol, stopping
 from oneteam.app.oversight import Oversight
-from oneteam.core.errors import FileUnreadableError, UnreachableError
+from oneteam.core.errors import FileUnreadableError, OneteamError, UnreachableError
 from oneteam.store.registry import Registry
 from oneteam.store.tables import disk_errors
 from oneteam.web import failures
@@ -37,6 +38,7 @@ from oneteam.web.account import routes as account_routes
 from oneteam.web.accounts import Accounts
 from oneteam.web.alliance import api as alliance_api
 from oneteam.web.alliance import routes as alliance_routes
+from oneteam.web.alliance.data import Qualities, datasets_of
 from oneteam.web.alliance.verifying import Verifying
 from oneteam.web.face import STATIC, Face, NavItem, face_of, render
 from oneteam.web.guard import Guard
@@ -98,6 +100,8 @@ def create_app(settings: WebSettings | None = None, accounts: Callable[[Registry
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # The first report imports a data engine; nobody should wait for that.
+        threading.Thread(target=_warm, args=(face,), name="warm", daemon=True).start()
         try:
             yield
         finally:
@@ -200,8 +204,15 @@ def _face(settings: WebSettings, accounts: Callable[[Registry], Accounts]) -> Fa
         secret=known.secret(),
         own=own,
         verifying=Verifying(own) if own is not None else None,
+        qualities=Qualities(),
         analysis=analysis,
     )
+
+
+def _warm(face: Face) -> None:
+    if face.own is not None:
+        with suppress(OneteamError):
+            datasets_of(face.own, face.qualities)
 
 
 def _plain_routes(app: FastAPI) -> None:

@@ -22,6 +22,7 @@ from oneteam.alliance.home import Home
 from oneteam.app.study.folder import StudyFolder
 from oneteam.app.study.provenance import verify
 from oneteam.app.study.run import TITLES, Ran, run_study
+from oneteam.app.study.whatif import run_what_if, scenario_of
 from oneteam.cli.main import app
 from oneteam.core.errors import BadSignatureError, DatasetBusyError, DiskFullError
 from oneteam.core.model import Alert, Context
@@ -196,7 +197,7 @@ def test_a_changed_setting_redoes_only_what_rests_on_it(done: tuple[Ran, Path], 
     (own / "study.toml").write_text(study_text().replace("effectiveness = 0.3", "effectiveness = 0.5"))
     again = run(own, tmp_path / "out")
     assert again.states["scenario"] == again.states["report"] == "done"
-    same = ("inputs", "releases", "mobility", "data", "forecasts", "scores", "situation", "importation")
+    same = ("inputs", "releases", "mobility", "data", "forecasts", "scores", "situation", "importation", "alerts", "notices")
     assert {again.states[name] for name in same} == {"reused"}
 
 
@@ -268,3 +269,14 @@ def test_noise_reaches_the_scenario(done: tuple[Ran, Path]) -> None:
     assert told["draws"] == 2
     assert any("Mobility is uncertain" in note for note in told["notes"])
     assert np.isfinite(told["averted"]["infections"]["share"]["median"])
+
+
+def test_another_measure_over_the_finished_study(done: tuple[Ran, Path], tmp_path: Path) -> None:
+    scenario = scenario_of(done[1])
+    again = run_what_if(done[1], scenario, tmp_path / "same")
+    assert again.averted["infections"].share.median == pytest.approx(
+        read(done[1] / "scenario" / "comparison.json")["averted"]["infections"]["share"]["median"], abs=0.0
+    )
+    stronger = scenario.model_copy(update={"measures": (scenario.measures[0].model_copy(update={"effectiveness": 0.9}),)})
+    more = run_what_if(done[1], stronger, tmp_path / "more")
+    assert more.averted["infections"].share.median > again.averted["infections"].share.median

@@ -59,18 +59,35 @@ def make_study(
     days = [LAST - (WEEKS - 1 - i) * WEEK for i in range(WEEKS)]
     every = [*codes, "ALL"]
     table = np.column_stack([counts, counts.sum(1)])
-    write_parquet(folder / "data" / "time-series.parquet", pa.table({
-        "target_end_date": pa.array([d for d in days for _ in every], pa.date32()), "location": every * WEEKS,
-        "target": ["wk inc case"] * (WEEKS * (n + 1)), "observation": table.ravel(),
-    }))  # fmt: skip
-    write_table(folder / "data" / "locations.csv", pa.table({
-        "location": every, "location_name": [*(names[c] for c in codes), "ALL"], "population": [*people.tolist(), int(people.sum())],
-    }))  # fmt: skip
+    write_parquet(
+        folder / "data" / "time-series.parquet",
+        pa.table(
+            {
+                "target_end_date": pa.array([d for d in days for _ in every], pa.date32()),
+                "location": every * WEEKS,
+                "target": ["wk inc case"] * (WEEKS * (n + 1)),
+                "observation": table.ravel(),
+            }
+        ),
+    )
+    write_table(
+        folder / "data" / "locations.csv",
+        pa.table(
+            {
+                "location": every,
+                "location_name": [*(names[c] for c in codes), "ALL"],
+                "population": [*people.tolist(), int(people.sum())],
+            }
+        ),
+    )
     _forecasts(folder, every, table, np.column_stack([wave, wave.sum(1)]), rng)
     report = score(
-        folder / "forecasts" / "model-output", folder / "data" / "time-series.parquet", folder / "forecasts" / "model-output" / "oneteam-baseline",
-        folder / "data" / "locations.csv", ScoreSettings(threshold="100", allow_missing=True),
-    )  # fmt: skip
+        folder / "forecasts" / "model-output",
+        folder / "data" / "time-series.parquet",
+        folder / "forecasts" / "model-output" / "oneteam-baseline",
+        folder / "data" / "locations.csv",
+        ScoreSettings(threshold="100", allow_missing=True),
+    )
     write_report(report, folder / "scores", plots=False)
     _situation(folder, codes, counts, people)
     _importation(folder, rng)
@@ -82,9 +99,18 @@ def make_study(
         for c, p in zip(codes, people, strict=True)
     ]
     write_table(folder / "zones.csv", pa.Table.from_pylist(rows))
-    (folder / "summary.json").write_text(json.dumps({
-        "format": "oneteam-summary/1", "title": {"en": "Made-up outlook", "ko": "가상의 전망"}, "threshold": "100", "horizon": 2, "aggregate": "ALL",
-    }), encoding="utf-8")  # fmt: skip
+    (folder / "summary.json").write_text(
+        json.dumps(
+            {
+                "format": "oneteam-summary/1",
+                "title": {"en": "Made-up outlook", "ko": "가상의 전망"},
+                "threshold": "100",
+                "horizon": 2,
+                "aggregate": "ALL",
+            }
+        ),
+        encoding="utf-8",
+    )
     (folder / "notes.txt").write_text("Everything is made up. | 모두 가상입니다.\n", encoding="utf-8")
     (folder / "progress.json").write_text(json.dumps(progress("done")), encoding="utf-8")
     (folder / "truth").mkdir()
@@ -136,9 +162,12 @@ def _forecasts(folder: Path, every: list[str], table: np.ndarray, wave: np.ndarr
             middle = np.maximum(table[at], 1.0)[place] * growth[place] ** (0.8 * horizon) * np.exp(rng.normal(0, 0.05, len(tasks)))
             values = middle[:, None] * np.exp(wide * np.sqrt(horizon)[:, None] * SPREAD[None])
             made = QuantileForecasts(
-                np.full(len(tasks), np.datetime64(day, "D")), horizon.astype(np.int64), np.array(every, object)[place],
-                np.full(len(tasks), "wk inc case", object), values,
-            )  # fmt: skip
+                np.full(len(tasks), np.datetime64(day, "D")),
+                horizon.astype(np.int64),
+                np.array(every, object)[place],
+                np.full(len(tasks), "wk inc case", object),
+                values,
+            )
             write_forecasts(folder / "forecasts", model, day, made, {"label": "revised data"})
 
 
@@ -166,25 +195,54 @@ def _importation(folder: Path, rng: np.random.Generator) -> None:
     size = np.sort(rng.gamma(1.5, 14, len(ORIGINS)))[::-1]
     mean = size[None] * np.exp(0.12 * (np.arange(8)[:, None] - 4)) / 8
     low, high = 0.6 * mean, 1.7 * mean
-    write_parquet(out / "origin_weeks.parquet", pa.table({
-        "week_end": pa.array([w for w in weeks for _ in ORIGINS], pa.date32()), "origin": list(ORIGINS) * 8,
-        "mean": mean.ravel(), "low": low.ravel(), "median": mean.ravel(), "high": high.ravel(),
-    }))  # fmt: skip
+    write_parquet(
+        out / "origin_weeks.parquet",
+        pa.table(
+            {
+                "week_end": pa.array([w for w in weeks for _ in ORIGINS], pa.date32()),
+                "origin": list(ORIGINS) * 8,
+                "mean": mean.ravel(),
+                "low": low.ravel(),
+                "median": mean.ravel(),
+                "high": high.ravel(),
+            }
+        ),
+    )
     origins = [
-        {"origin": o, "mean": float(m), "low": float(a), "high": float(b), "share": float(m / mean.sum()), "rank": i + 1, "rank_low": 1,
-         "rank_high": len(ORIGINS), "probability_first": 0.8 if i == 0 else 0.03}
+        {
+            "origin": o,
+            "mean": float(m),
+            "low": float(a),
+            "high": float(b),
+            "share": float(m / mean.sum()),
+            "rank": i + 1,
+            "rank_low": 1,
+            "rank_high": len(ORIGINS),
+            "probability_first": 0.8 if i == 0 else 0.03,
+        }
         for i, (o, m, a, b) in enumerate(zip(ORIGINS, mean.sum(0), low.sum(0), high.sum(0), strict=True))
-    ]  # fmt: skip
+    ]
     told = {
-        "identifiable": True, "origins": origins, "measures": [], "notes": ["arrivals are Releases with noise"],
+        "identifiable": True,
+        "origins": origins,
+        "measures": [],
+        "notes": ["arrivals are Releases with noise"],
         "scores": {"weeks": 7.0, "log_score": 2.9, "naive_log_score": 3.2, "coverage_95": 1.0},
-    }  # fmt: skip
+    }
     (out / "importation.json").write_text(json.dumps(told), encoding="utf-8")
     total = mean.sum(1)
-    write_table(out / "totals.csv", pa.table({
-        "week_end": [*weeks, LAST + WEEK], "observed": [*rng.poisson(total).tolist(), None], "q0.025": [None, *(0.6 * total)],
-        "q0.5": [None, *total], "q0.975": [None, *(1.6 * total)],
-    }))  # fmt: skip
+    write_table(
+        out / "totals.csv",
+        pa.table(
+            {
+                "week_end": [*weeks, LAST + WEEK],
+                "observed": [*rng.poisson(total).tolist(), None],
+                "q0.025": [None, *(0.6 * total)],
+                "q0.5": [None, *total],
+                "q0.975": [None, *(1.6 * total)],
+            }
+        ),
+    )
 
 
 def _scenario(folder: Path, codes: list[str], people: np.ndarray) -> None:
@@ -207,10 +265,18 @@ def _mobility(folder: Path, codes: list[str], centres: np.ndarray, people: np.nd
         released = exact + rng.normal(0, 6.0, exact.shape)
         origin, target = np.nonzero((exact >= 20) & (released > 0))
         first = LAST - (3 - period) * WEEK + timedelta(days=1)
-        parts.append(pa.table({
-            "first_day": pa.array([first] * len(origin), pa.date32()), "last_day": pa.array([first + timedelta(days=6)] * len(origin), pa.date32()),
-            "origin": np.array(codes)[origin], "destination": np.array(codes)[target], "trips_per_day": released[origin, target],
-            "std": np.full(len(origin), 6.0), "raw": exact[origin, target].astype(float),
-        }))  # fmt: skip
+        parts.append(
+            pa.table(
+                {
+                    "first_day": pa.array([first] * len(origin), pa.date32()),
+                    "last_day": pa.array([first + timedelta(days=6)] * len(origin), pa.date32()),
+                    "origin": np.array(codes)[origin],
+                    "destination": np.array(codes)[target],
+                    "trips_per_day": released[origin, target],
+                    "std": np.full(len(origin), 6.0),
+                    "raw": exact[origin, target].astype(float),
+                }
+            )
+        )
     (folder / "mobility").mkdir()
     write_parquet(folder / "mobility" / "od.parquet", pa.concat_tables(parts))

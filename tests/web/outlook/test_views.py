@@ -94,11 +94,11 @@ def test_noise_is_told_from_the_releases_alone_and_against_exact_numbers(study):
     assert facts["Pairs released"] == "2"
     assert facts["Typical noise"] == "9"
     assert facts["Trips with noise below 10%"] == "73%"
-    assert not mobility.has_exact(opened)
+    assert not mobility.has_released(opened)
     assert not mobility.noise_chart(opened, "en").diagonal
     small(study / "mobility", 3, **columns, raw=[100.0, 50.0, 1.0])
     opened = StudyFiles(study)
-    assert {f.label: f.value for f in mobility.noise_facts(opened, "en")}["Median error"] == "15%"
+    assert {f.label: f.value for f in mobility.noise_facts(opened, "en")}["Moved by repair"] == "15%"
     dots = mobility.noise_chart(opened, "en").dots
     assert [(d.x, d.y) for d in dots] == [(50.0, 40.0), (100.0, 110.0)]
     low, high = mobility.pairs_chart(opened, "en").bars[0].low, mobility.pairs_chart(opened, "en").bars[0].high

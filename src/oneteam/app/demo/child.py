@@ -1,7 +1,7 @@
 """The first thing in a process of the demonstration: end with the parent, then be the command.
 
-``python -m oneteam.app.demo.child PARENT COMMAND...``. The kernel sends SIGTERM when the parent is gone, however it went; so nothing is left
-behind when the demonstration itself is killed. Elsewhere than on Linux only an orderly end stops the processes.
+``python -m oneteam.app.demo.child PARENT COMMAND...``. The kernel sends SIGTERM when the parent is gone, however it went; so nothing is
+left behind when the demonstration itself is killed. Elsewhere than on Linux only an orderly end stops the processes.
 """
 
 from __future__ import annotations

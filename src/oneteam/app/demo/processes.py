@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, Self
 
 from oneteam.core.errors import EngineError, UnreachableError
 
@@ -62,7 +62,7 @@ class Processes:
         self._logs = logs
         self._children: list[Child] = []
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         return self
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Final, Protocol
 
 from oneteam.app.demo.members import ANSWERING, NAMES, found_alliance, move_hub
-from oneteam.app.demo.processes import HOST, Processes, ending_on_signals, free_port
+from oneteam.app.demo.processes import HOST, Child, Processes, ending_on_signals, free_port
 from oneteam.app.demo.settings import AGENCY, CARRIERS, DemoFolder, DemoSettings
 from oneteam.app.demo.study_file import study_toml
 from oneteam.app.demo.summary import DemoSummary, read_summary
@@ -46,7 +46,7 @@ class Teller(Protocol):
     def step(self, name: str, title: str) -> None:
         """A step begins."""
 
-    def done(self, name: str, seconds: float, *, reused: bool) -> None:
+    def done(self, _name: str, seconds: float, *, reused: bool) -> None:
         """It is over."""
 
     def detail(self, text: str) -> None:
@@ -158,26 +158,34 @@ class Demo:
             return []
         pages: list[Page] = []
         with self.step("page"):
-            taken: list[int] = []
-            for member in (AGENCY, next(iter(CARRIERS))):
-                port = free_port(self.settings.port, taken=taken)
-                taken.append(port)
-                pages.append(self._serve_page(member, port))
+            members = (AGENCY, next(iter(CARRIERS)))
+            made = {member: self._make_accounts(member) for member in members}
+            self.processes.until_ended([child for _, making in made.values() for child in making], START_S)
+            if not self.folder.done("accounts"):
+                self.folder.finish("accounts")
+            served: list[tuple[Child, int]] = []
+            for member in members:
+                port = free_port(self.settings.port, taken=[taken for _, taken in served])
+                study = ("--study", self.folder.path("study")) if member == AGENCY else ()
+                home = self.folder.home(member)
+                child = self.processes.start(f"{member}-page", "web", "serve", "--home", home, *study, "--port", str(port))
+                served.append((child, port))
+                pages.append(Page(member, f"http://{HOST}:{port}", made[member][0]))
+            for child, port in served:
+                self.processes.until_answers(child, port, START_S)
         return pages
 
-    def _serve_page(self, member: str, port: int) -> Page:
-        home = self.folder.home(member)
-        study = ("--study", self.folder.path("study")) if member == AGENCY else ()
-        accounts = {}
+    def _make_accounts(self, member: str) -> tuple[dict[str, str], list[Child]]:
+        """Accounts with new passwords: made, or given another password where they were made before."""
+        home, known = self.folder.home(member), self.folder.done("accounts")
+        accounts, making = {}, []
         for name, role in ACCOUNTS.items():
             if member == AGENCY or role in OWN:
                 accounts[name] = secrets.token_urlsafe(12)
-                words = ("web", "account", "add", name, "--role", role, "--home", home, "--password-stdin")
-                made = self.processes.start(f"{member}-account-{name}", *words, stdin=f"{accounts[name]}\n".encode())
-                self.processes.until_ended([made], START_S)
-        page = self.processes.start(f"{member}-page", "web", "serve", "--home", home, *study, "--port", str(port))
-        self.processes.until_answers(page, port, START_S)
-        return Page(member, f"http://{HOST}:{port}", accounts)
+                words = ("password", name) if known else ("add", name, "--role", role)
+                words = ("web", "account", *words, "--home", str(home), "--password-stdin")
+                making.append(self.processes.start(f"{member}-account-{name}", *words, stdin=f"{accounts[name]}\n".encode()))
+        return accounts, making
 
 
 @dataclass

@@ -29,10 +29,26 @@ TRUTH_WEEKS: Final = 4
 TRANSMISSION: Final = 0.68
 """With it cases double in about ten days at `KNOWN_ON`, and have not yet reached every district."""
 EVENTS_PER_DAY: Final = 6.0
-CARRIERS: Final = {"skylark": ("Skylark Mobile", "스카이라크 모바일"), "horizon": ("Horizon Tel", "호라이즌 텔"), "bluewave": ("Bluewave", "블루웨이브")}
+CARRIERS: Final = {
+    "skylark": ("Skylark Mobile", "스카이라크 모바일"),
+    "horizon": ("Horizon Tel", "호라이즌 텔"),
+    "bluewave": ("Bluewave", "블루웨이브"),
+}
 UNIVERSITY: Final = "university"
 AGENCY: Final = "agency"
-_OURS: Final = ("country", "members", "tls", "agreements", "study", "logs", "roster.json", "study.toml", "hub.db", "hub.db-wal", "hub.db-shm")
+_OURS: Final = (
+    "country",
+    "members",
+    "tls",
+    "agreements",
+    "study",
+    "logs",
+    "roster.json",
+    "study.toml",
+    "hub.db",
+    "hub.db-wal",
+    "hub.db-shm",
+)
 
 
 @dataclass(frozen=True)

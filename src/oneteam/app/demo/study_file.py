@@ -15,6 +15,11 @@ THRESHOLD_PER_100K: Final = 1000
 TRIPS_PER_COUNTED: Final = 2.1
 """Carriers that see six records a day miss trips; such a factor comes from a household travel survey."""
 
+_PLACES: Final = {
+    True: ("Provinces are real, districts are invented.", "시도는 실제, 시군구는 가상입니다."),
+    False: ("Districts are real.", "시군구는 실제입니다."),
+}
+
 _TEXT: Final = """# The joint study of the demonstration. Run it again: oneteam study run study.toml --out study
 # What was asked before is kept: a second run spends nothing.
 format = "oneteam-study/1"
@@ -24,7 +29,7 @@ known_on = {known_on}
 seed = {seed}
 data = "."
 notes = [
-  "Everything is simulated: people, trips, infections. Provinces are real, districts are invented.|사람, 이동, 감염은 모두 가상입니다. 시도는 실제, 시군구는 가상입니다.",
+  "Everything is simulated: people, trips, infections. {places_en}|사람, 이동, 감염은 모두 가상입니다. {places_ko}",
 ]
 
 # The health agency asks; carriers answer by their nodes. Rows stay with them.
@@ -114,6 +119,8 @@ def study_toml(settings: DemoSettings) -> str:
         friday=KNOWN_ON - timedelta(days=1),
         first=KNOWN_ON + timedelta(days=1),
         last=KNOWN_ON + timedelta(weeks=4),
+        places_en=_PLACES[settings.zones is None][0],
+        places_ko=_PLACES[settings.zones is None][1],
         seed=settings.seed,
         agency=AGENCY,
         trips=TRIPS_PER_COUNTED,

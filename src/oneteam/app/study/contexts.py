@@ -20,10 +20,10 @@ CONTEXTS_FILE: Final = "contexts.jsonl"
 class Chain:
     """The Contexts of a study, in order.
 
-    Ids follow from the study's content, so that a re-run gives the same ones.
+    Ids follow from the study's title, day and seed, so that a re-run gives the same ones.
 
     Args:
-        study: id of the study's content.
+        study: what ids follow from.
         actor: who runs it.
         at: when: the study's ``known_on``.
     """

@@ -17,6 +17,8 @@ from oneteam.store.tables import write_atomically
 STUDY_FILE: Final = "study.toml"
 LOCK: Final = ".lock"
 STEPS: Final = ".steps"
+OTHERS: Final = "whatif"
+"""Where others write while a study runs."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class StudyFolder:
         """A document for people and programs, whole or not at all; its numbers are finite."""
         write_atomically(path, (json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
 
+    def _sweep(self) -> None:
+        """Remove what a killed predecessor left half written under temporary names; others write below ``whatif/``."""
+        for path in self.root.rglob(".*.tmp"):
+            if path.relative_to(self.root).parts[0] != OTHERS and path.is_file():
+                path.unlink(missing_ok=True)
+
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Only one process works on a study at a time; the lock ends with the process.
@@ -60,6 +68,7 @@ class StudyFolder:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as err:
                 raise DatasetBusyError(f"{self.root}: another process is running this study", hint="Wait for it, or stop it.") from err
+            self._sweep()
             yield
         finally:
             with suppress(OSError):

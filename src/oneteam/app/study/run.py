@@ -15,7 +15,7 @@ from oneteam.app.study.alerts import raise_alerts, read_alerts
 from oneteam.app.study.analysis import DATA, FORECASTS, IMPORTATION, SCENARIO_FILE, SCORES, SITUATION
 from oneteam.app.study.contexts import Chain
 from oneteam.app.study.folder import STEPS, STUDY_FILE, StudyFolder, read_json
-from oneteam.app.study.inputs import Sources, all_files, copy_inputs, data_root, fingerprints
+from oneteam.app.study.inputs import Sources, all_files, copy_inputs, data_root
 from oneteam.app.study.mobility import build_mobility, public_trips
 from oneteam.app.study.notifying import ask_carriers, terms_of
 from oneteam.app.study.places import Zones, read_zones, write_places
@@ -30,7 +30,7 @@ from oneteam.core.canonical import content_id
 from oneteam.core.errors import InputError, MissingExtraError, NothingFoundError, OneteamError, RefusedError, UnknownValueError, WireError
 from oneteam.core.model import Text
 from oneteam.core.progress import Progress, silent
-from oneteam.store.tables import sha256_of, write_atomically
+from oneteam.store.tables import write_atomically
 
 TITLES: Final = (
     ("inputs", Text(en="Read what was known", ko="알려진 자료 읽기")),
@@ -137,8 +137,9 @@ async def run_study(file: Path, out: Path, *, data: Path | None = None, again: b
     with folder.claimed():
         write_atomically(folder.path(STUDY_FILE), text)
         folder.write_json(folder.path(STEPS, "root.json"), {"root": str(root)})
-        identity = content_id({"study": sha256_of(folder.path(STUDY_FILE)), "inputs": fingerprints(files, root)})
         actor = members.home.id if members else "oneteam"
+        # Causes keep their ids when a setting changes: what was asked of members hangs on them.
+        identity = content_id({"title": study.title.en, "known_on": study.known_on.isoformat(), "seed": study.seed, "actor": actor})
         run = _Run(study, sources, folder, Board(folder.root, TITLES, progress), Chain(identity, actor, study.moment), files, again)
         run.chain.step("study", f"study: {study.title.en}")
         try:
@@ -253,7 +254,8 @@ async def _releases(run: _Run, members: Members | None, p: Progress) -> Record |
     context = run.chain.step("releases", "Ask members")
     run.answers = await collect(run.study, run.folder, members, run.chain, context, p, again=run.again)
     answers = run.answers
-    notes = [f"{len(answers.asked)} Releases, {answers.new} of them new"]
+    paid = f", {answers.kept} of them paid for before" if answers.kept else ""
+    notes = [f"{len(answers.asked)} Releases, {answers.new} asked for now{paid}"]
     if answers.refusals:
         notes.append(f"{len(answers.refusals)} refused: " + "; ".join(dict.fromkeys(r.message for r in answers.refusals)))
     return Record("releases", "", {}, {"notes": notes}, reused=not answers.new)

@@ -94,7 +94,6 @@ def run_step(folder: StudyFolder, step: Step, progress: Progress) -> Record:
     marker = folder.path(STEPS, f"{step.name}.json")
     if _started(marker) != key:
         clear(folder, step)
-    _sweep(folder, step)
     folder.write_json(marker, {"state": "started", "key": key})
     told = json.loads(json.dumps(step.work(progress), default=str))
     record = Record(step.name, key, hashes(folder, step.owns), told)
@@ -116,14 +115,6 @@ def clear(folder: StudyFolder, step: Step) -> None:
             else:
                 path.unlink()
     folder.path(STEPS, f"{step.name}.json").unlink(missing_ok=True)
-
-
-def _sweep(folder: StudyFolder, step: Step) -> None:
-    """Remove what a killed process left half written under temporary names."""
-    for name in step.owns:
-        for path in folder.root.glob(name):
-            for left in path.rglob(".*.tmp") if path.is_dir() else ():
-                left.unlink()
 
 
 def hashes(folder: StudyFolder, owns: Sequence[str]) -> dict[str, str]:

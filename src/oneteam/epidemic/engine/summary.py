@@ -46,6 +46,8 @@ class Averted:
         peak_baseline: highest day without.
         peak_scenario: highest day with.
         peak_delay_days: by how many days the peak comes later.
+        peak_day_baseline: the peak's day without, counted from the first day as 0.
+        peak_day_scenario: the peak's day with.
     """
 
     baseline: Interval
@@ -55,6 +57,8 @@ class Averted:
     peak_baseline: Interval
     peak_scenario: Interval
     peak_delay_days: Interval
+    peak_day_baseline: Interval
+    peak_day_scenario: Interval
 
 
 def quantiles_by_day(counts: npt.NDArray[np.int32]) -> Floats:
@@ -78,4 +82,6 @@ def compare(baseline: npt.NDArray[np.int32], scenario: npt.NDArray[np.int32]) ->
         Interval.of(baseline.max(axis=1)),
         Interval.of(scenario.max(axis=1)),
         Interval.of(scenario.argmax(axis=1).astype(np.float64) - baseline.argmax(axis=1)),
+        Interval.of(baseline.argmax(axis=1)),
+        Interval.of(scenario.argmax(axis=1)),
     )

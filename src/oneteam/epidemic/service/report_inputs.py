@@ -270,7 +270,11 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _rt(path: Path) -> dict[str, RtSeries]:
-    table, where = read_table(path), str(path)
+    try:
+        table, where = read_table(path), str(path)
+    except NothingFoundError:
+        # Too few cases anywhere: there is a situation, and no Rt in it.
+        return {}
     codes = as_text(table, ["location"], where)
     found = {}
     for code in dict.fromkeys(codes.to_pylist()):

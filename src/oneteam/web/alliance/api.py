@@ -14,7 +14,7 @@ from oneteam.core.model import Text
 from oneteam.store.audit_entry import AuditEntry
 from oneteam.telecom.service.inspect import Quality
 from oneteam.web.accounts import Account
-from oneteam.web.alliance.data import Qualities, datasets_of
+from oneteam.web.alliance.data import datasets_of
 from oneteam.web.alliance.routes import own_of, verifying_of
 from oneteam.web.alliance.verifying import Check
 from oneteam.web.face import allow, face_of
@@ -182,12 +182,6 @@ class DatasetAnswer(_Answer):
 def router(_settings: WebSettings) -> APIRouter:
     """What a member's node tells programs."""
     routes = APIRouter(prefix="/api/v1", tags=["alliance"], responses=ERRORS)
-    qualities = Qualities()
-
-    def datasets(request: Request, _me: Steward) -> tuple[DatasetAnswer, ...]:
-        """The own datasets with their quality; for the steward."""
-        return tuple(DatasetAnswer.model_validate(one) for one in datasets_of(own_of(request), qualities))
-
     for path, answers in (
         ("/members", members),
         ("/agreements", agreements),
@@ -267,6 +261,11 @@ def verification(request: Request) -> CheckAnswer:
 def verify(request: Request) -> CheckAnswer:
     """Begin to check the whole log, unless that is under way."""
     return _check(verifying_of(request).start())
+
+
+def datasets(request: Request, _me: Steward) -> tuple[DatasetAnswer, ...]:
+    """The own datasets with their quality; for the steward."""
+    return tuple(DatasetAnswer.model_validate(one) for one in datasets_of(own_of(request), face_of(request).qualities))
 
 
 def _member(view: MemberView) -> MemberAnswer:

@@ -19,7 +19,7 @@ from oneteam.core.errors import NotThereError, WrongTypeError
 from oneteam.privacy.commands import COMMAND_RULES
 from oneteam.privacy.policy import RULES
 from oneteam.web.accounts import Account
-from oneteam.web.alliance.data import Qualities, datasets_of, limits_of
+from oneteam.web.alliance.data import datasets_of, limits_of
 from oneteam.web.alliance.verifying import Verifying
 from oneteam.web.face import NavItem, allow, face_of, render, visit_of
 from oneteam.web.language import Language, known, translator
@@ -43,14 +43,6 @@ Before = Annotated[int | None, Query(ge=0, le=2**53)]
 def router(_settings: WebSettings) -> APIRouter:
     """The pages of a member's node."""
     routes = APIRouter(include_in_schema=False)
-    qualities = Qualities()
-
-    def data_page(request: Request, _me: Steward) -> Response:
-        own = own_of(request)
-        limits = limits_of(own.home.settings.limits)
-        cap = own.home.settings.limits.dataset_rho_cap
-        return render(request, "alliance/data.html", page="data", datasets=datasets_of(own, qualities), limits=limits, cap=cap)
-
     for path, page in (("/alliance", members_page), ("/agreements", agreements_page), ("/queries", queries_page), ("/log", log_page)):
         routes.add_api_route(path, page, methods=["GET"])
     routes.add_api_route("/agreements", take_in, methods=["POST"])
@@ -240,6 +232,14 @@ def in_words(codes: Sequence[str], language: Language) -> list[str]:
         else:
             found.append(t(f"reason.{code}") if known(f"reason.{code}") else code)
     return found
+
+
+def data_page(request: Request, _me: Steward) -> Response:
+    """What this member holds, how good it is, and what it holds back."""
+    own = own_of(request)
+    limits = own.home.settings.limits
+    datasets = datasets_of(own, face_of(request).qualities)
+    return render(request, "alliance/data.html", page="data", datasets=datasets, limits=limits_of(limits), cap=limits.dataset_rho_cap)
 
 
 def _agreements(request: Request, fault: str = "", status: int = 200) -> Response:

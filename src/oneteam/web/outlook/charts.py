@@ -314,7 +314,7 @@ class WorldChart(ChartDocument):
 
 
 class Flow(ChartDocument):
-    """Trips a day from one place to another, with their standard deviation; `raw` where the exact number is known."""
+    """Trips a day from one place to another, with their standard deviation; `raw` as it was released, where that is known."""
 
     origin: str
     destination: str
@@ -333,7 +333,7 @@ class FlowsChart(ChartDocument):
     href: str
 
     def grid(self, labels: Sequence[str]) -> Grid:
-        """One row a pair; labels of origin, destination, trips, standard deviation, exact number."""
+        """One row a pair; labels of origin, destination, trips, standard deviation, number as released."""
         origin, destination, trips, std, raw = labels
         columns = [
             Column(id="origin", label="ID"),

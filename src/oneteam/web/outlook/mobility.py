@@ -52,8 +52,7 @@ def newest(files: StudyFiles, period: int = -1) -> Trips | None:
     if trips is None or not trips.periods:
         return None
     found = trips.of_period(trips.periods[period])
-    keep = found.origin != found.destination
-    return Trips(*(getattr(found, n)[keep] for n in ("first_day", "last_day", "origin", "destination", "trips", "std", "raw")))
+    return found.take(found.origin != found.destination)
 
 
 def periods(files: StudyFiles) -> tuple[tuple[date, date], ...]:
@@ -129,13 +128,13 @@ def periods_chart(files: StudyFiles, language: str) -> SeriesChart | None:
 
 
 def noise_chart(files: StudyFiles, language: str, period: int = -1) -> ScatterChart | None:
-    """Released trips against exact ones where these are known; else the noise as a share of the trips."""
+    """Trips as they are used against trips as released; where these are not known, the noise as a share of the trips."""
     now = newest(files, period)
     if now is None:
         return None
-    say, exact = say_in(language), bool(np.isfinite(now.raw).any())
+    say, compared = say_in(language), has_released(files, period)
     positive = now.trips > 0
-    keep = np.flatnonzero(positive & np.isfinite(now.raw) & (now.raw > 0) if exact else positive & np.isfinite(now.std) & (now.std > 0))
+    keep = np.flatnonzero(positive & np.isfinite(now.raw) & (now.raw > 0) if compared else positive & np.isfinite(now.std) & (now.std > 0))
     if not len(keep):
         return None
     # Every so many pairs in order of size: the whole range is seen, and the page stays light.
@@ -144,46 +143,49 @@ def noise_chart(files: StudyFiles, language: str, period: int = -1) -> ScatterCh
     dots = tuple(
         Dot(
             label=f"{told(files.name(str(now.origin[i])), language)} → {told(files.name(str(now.destination[i])), language)}",
-            x=float(now.raw[i] if exact else now.trips[i]),
-            y=float(now.trips[i] if exact else now.std[i] / now.trips[i]),
+            x=float(now.raw[i] if compared else now.trips[i]),
+            y=float(now.trips[i] if compared else now.std[i] / now.trips[i]),
             std=finite(float(now.std[i])),
         )
         for i in keep.tolist()
     )
-    x, y = ("mobility.exact", "mobility.released") if exact else ("mobility.released", "mobility.relative")
-    return ScatterChart(x_label=say(x), y_label=say(y), diagonal=exact, dots=dots)
+    x, y = ("mobility.released", "mobility.used") if compared else ("mobility.used", "mobility.relative")
+    return ScatterChart(x_label=say(x), y_label=say(y), diagonal=compared, dots=dots)
 
 
-def has_exact(files: StudyFiles, period: int = -1) -> bool:
-    """Whether exact numbers are known beside the released ones."""
+def has_released(files: StudyFiles, period: int = -1) -> bool:
+    """Whether numbers are known as they were released, before they were repaired."""
     now = newest(files, period)
     return now is not None and bool(np.isfinite(now.raw).any())
 
 
 @lru_cache(maxsize=16)
 def noise_facts(files: StudyFiles, language: str, period: int = -1) -> tuple[Fact, ...]:
-    """How many pairs were released and hidden, how large the noise is, and the error where exact numbers are known."""
+    """How many pairs were released and hidden, how large the noise is, how far repairs moved it, and the error where the truth is known."""
     now = newest(files, period)
     if now is None:
         return ()
     say = say_in(language)
     zones = len({*now.origin.tolist(), *now.destination.tolist(), *files.zones})
-    every, released = zones * (zones - 1), int((now.trips > 0).sum())
-    facts = [
-        Fact(say("mobility.cells"), f"{released:,}"),
-        Fact(say("mobility.hidden"), percent(1 - released / every) if every else "–", say("mobility.hidden.note")),
-    ]
-    if np.isfinite(now.std).any():
-        known = np.isfinite(now.std) & (now.trips > 0)
-        sure = now.trips[known][now.std[known] < LITTLE_NOISE * now.trips[known]].sum() / max(now.trips[known].sum(), 1e-9)
+    seen = (now.trips > 0) & ~now.hidden
+    every, released = zones * (zones - 1), int(seen.sum())
+    facts = [Fact(say("mobility.cells"), f"{released:,}")]
+    known = seen & np.isfinite(now.std) & (now.std > 0)
+    if known.any():
+        sure = now.trips[known & (now.std < LITTLE_NOISE * now.trips)].sum() / now.trips[known].sum()
         facts += [
-            Fact(say("mobility.std"), count(float(np.nanmedian(now.std))), say("mobility.std.note")),
+            Fact(say("mobility.hidden"), percent(1 - released / every), say("mobility.hidden.note")),
+            Fact(say("mobility.std"), count(float(np.median(now.std[known]))), say("mobility.std.note")),
             Fact(say("mobility.share"), percent(float(sure)), say("mobility.share.note")),
         ]
-    both = np.isfinite(now.raw) & (now.raw > 0)
+    both = known & np.isfinite(now.raw) & (now.raw > 0)
     if both.any():
-        error = np.median(np.abs(now.trips[both] - now.raw[both]) / now.raw[both])
-        facts.append(Fact(say("mobility.error"), percent(float(error)), say("mobility.error.note")))
+        moved = np.median(np.abs(now.trips[both] - now.raw[both]) / now.raw[both])
+        facts.append(Fact(say("mobility.error"), percent(float(moved)), say("mobility.error.note")))
+    against = ((files.truth or {}).get("od") or {}).get("mean_of_periods") or {}
+    before, after = against.get("raw_error"), against.get("error")
+    if isinstance(before, int | float) and isinstance(after, int | float):
+        facts.append(Fact(say("mobility.truth"), f"{100 * before:.0f}% → {100 * after:.0f}%", say("mobility.truth.note")))
     return tuple(facts)
 
 

@@ -198,7 +198,7 @@ class Pages:
         more: dict[str, Any] = {"periods": spans, "at": at, "make": MAKE["study"]}
         if files is not None and spans:
             asked = Asked(files, language, None, at)
-            noise = "mobility.noise.exact" if mobility.has_exact(files, at) else "mobility.noise.std"
+            noise = "mobility.noise.exact" if mobility.has_released(files, at) else "mobility.noise.std"
             more |= {"flows": figure("flows", asked) if files.zones else None, "pairs": figure("pairs", asked)}
             more |= {"trips": figure("trips", Asked(files, language)), "noise": figure("noise", asked, about=noise)}
             more |= {"facts": mobility.noise_facts(files, language, at), "table": mobility.places_table(files, language, at)}

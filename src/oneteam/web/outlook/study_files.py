@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -34,11 +35,15 @@ T = TypeVar("T")
 
 LOG: Final = logging.getLogger(__name__)
 MAP_WIDTH: Final = 560.0
+UNDATED: Final = np.datetime64("1970-01-01", "D")
+"""Stands for the day of a public table that tells none."""
 KEPT: Final = 3
 """So many versions of study folders stay in memory."""
 CAP: Final = "{urn:oasis:names:tc:emergency:cap:1.2}"
 _WATCHED: Final = (
     "summary.json",
+    "study.toml",
+    "places.geojson",
     "zones.csv",
     "zones.geojson",
     "data",
@@ -102,16 +107,17 @@ class OriginWeeks:
 
 @dataclass(frozen=True)
 class Trips:
-    """Trips a day between zones, by period; `raw` where exact numbers are given.
+    """Trips a day between zones, by period.
 
     Args:
         first_day: of each row's period.
         last_day: of it.
         origin: zone code.
         destination: zone code.
-        trips: a day.
-        std: its standard deviation from privacy noise, NaN where unknown.
-        raw: exact trips a day, NaN where unknown.
+        trips: a day, as the study uses them.
+        std: their standard deviation, NaN where unknown.
+        raw: as they were released, with noise; NaN where unknown or hidden.
+        hidden: whether nothing was released, as too few people moved.
     """
 
     first_day: npt.NDArray[np.datetime64]
@@ -121,6 +127,7 @@ class Trips:
     trips: Floats
     std: Floats
     raw: Floats
+    hidden: npt.NDArray[np.bool_]
 
     @cached_property
     def periods(self) -> tuple[tuple[date, date], ...]:
@@ -131,7 +138,11 @@ class Trips:
     def of_period(self, period: tuple[date, date]) -> Trips:
         """The rows of one period."""
         keep = (self.first_day == np.datetime64(period[0])) & (self.last_day == np.datetime64(period[1]))
-        return Trips(*(getattr(self, name)[keep] for name in ("first_day", "last_day", "origin", "destination", "trips", "std", "raw")))
+        return self.take(keep)
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Trips:
+        """Some of the rows."""
+        return Trips(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,21 +167,22 @@ class StudyFiles:
     def settings(self) -> ReportSettings:
         """How the study's own report was asked for, as far as its files tell."""
         scores = _json(self.folder / "scores" / "scores.json") or {}
-        told = self.summary.get("report") or self.summary
+        told = self.summary
         rule = str(told.get("threshold") or _rule(str(scores.get("threshold", ""))))
         title = self.summary.get("title") or {}
         return ReportSettings(
-            horizon=int(told.get("horizon") or 2),
+            reference_date=date.fromisoformat(told["reference_date"]) if told.get("reference_date") else None,
+            horizon=int(told.get("horizon_weeks") or 2),
             threshold=rule,
-            aggregate=told.get("aggregate") or _aggregate(self.folder / "data" / "locations.csv"),
+            aggregate=_told_aggregate(self.folder / "study.toml") or _aggregate(self.folder / "data" / "locations.csv"),
             title=" | ".join(t for t in (title.get("en"), title.get("ko")) if t) or None,
         )
 
     @cached_property
     def _study(self) -> Study | Absent:
         try:
-            zones = self.folder / "zones.geojson"
-            return read_study(ReportFiles.of_study(self.folder, geometry=zones if zones.exists() else None), self.settings)
+            shapes = next((p for name in ("places.geojson", "zones.geojson") if (p := self.folder / name).exists()), None)
+            return read_study(ReportFiles.of_study(self.folder, geometry=shapes), self.settings)
         except OneteamError as err:
             return Absent("oneteam study run study.toml --out " + self.folder.name, str(err) if (self.folder / "data").exists() else "")
 
@@ -194,7 +206,7 @@ class StudyFiles:
     @cached_property
     def zones(self) -> Mapping[str, BaseGeometry]:
         """Outlines of zones by code; empty without."""
-        if self.study is not None and self.study.shapes:
+        if self.study is not None and self.study.shapes and not (self.folder / "places.geojson").exists():
             return self.study.shapes
         path = self.folder / "zones.geojson"
         features = _read(lambda: read_features(path, "code"), ()) if path.exists() else ()
@@ -210,6 +222,8 @@ class StudyFiles:
     @cached_property
     def place_shapes(self) -> Mapping[str, BaseGeometry]:
         """Outlines of the places that are forecast: zones, or the regions they are joined to."""
+        if self.study is not None and self.study.shapes:
+            return self.study.shapes
         codes = [p.code for p in self.study.places] if self.study else list(self.zones)
         if any(code in self.zones for code in codes):
             return {code: self.zones[code] for code in codes if code in self.zones}
@@ -360,6 +374,16 @@ def _rule(told: str) -> str:
     return parts[0] if parts and "per" in parts else "q0.75"
 
 
+def _told_aggregate(document: Path) -> str | None:
+    """The sum over all places as the study's own document names it; None where it does not."""
+    try:
+        told = tomllib.loads(document.read_text(encoding="utf-8")).get("places", {})
+    except (OSError, ValueError):
+        return None
+    found = told.get("aggregate") if isinstance(told, dict) else None
+    return found if isinstance(found, str) else None
+
+
 def _aggregate(locations: Path) -> str | None:
     """The place that is the sum of all others, by its population; None where there is none."""
     if not locations.exists():
@@ -438,7 +462,8 @@ def _trips(table: pa.Table) -> Trips:
         return np.full(table.num_rows, np.nan) if name is None else np.asarray(table[name].cast(pa.float64()).to_numpy(), np.float64)
 
     def days(name: str) -> npt.NDArray[np.datetime64]:
-        return np.asarray(table[name].cast(pa.date32()).to_numpy(), "datetime64[D]")
+        found = np.asarray(table[name].cast(pa.date32()).to_numpy(), "datetime64[D]")
+        return np.where(np.isnat(found), UNDATED, found)
 
     def codes(name: str) -> npt.NDArray[np.str_]:
         return np.asarray(table[name].cast(pa.string()).to_pylist(), dtype=np.str_)
@@ -451,4 +476,5 @@ def _trips(table: pa.Table) -> Trips:
         numbers("trips_per_day", "trips"),
         numbers("std"),
         numbers("raw"),
+        np.asarray(table["hidden"].to_pylist(), np.bool_) if "hidden" in table.column_names else np.zeros(table.num_rows, np.bool_),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oneteam.web.outlook.charts import write_cell
+from oneteam.web.outlook.words import WORDS, say_in
 
 
 def truth_rows(told: Mapping[str, Any], language: str) -> tuple[tuple[str, str], ...]:
@@ -13,8 +14,8 @@ def truth_rows(told: Mapping[str, Any], language: str) -> tuple[tuple[str, str],
 
     An entry may carry its own words as ``{"title": {"en", "ko"}, "value": ...}``.
 
-    >>> truth_rows({"format": "x/1", "od": {"pairs": 12, "correlation": 0.987}}, "en")
-    (('od · pairs', '12'), ('od · correlation', '0.987'))
+    >>> truth_rows({"format": "x/1", "od": {"pairs": 12, "seen_share": 0.987}}, "en")
+    (('od · pairs', '12'), ('Trips: estimated over true total', '0.987'))
     """
     return tuple(_rows(told, (), language))
 
@@ -24,7 +25,7 @@ def _rows(told: Mapping[str, Any], above: Sequence[str], language: str) -> list[
     for key, value in told.items():
         if key == "format" and not above:
             continue
-        path = (*above, str(key).replace("_", " "))
+        path = (*above, str(key))
         if isinstance(value, Mapping):
             title = value.get("title")
             if isinstance(title, Mapping) and "value" in value:
@@ -32,7 +33,8 @@ def _rows(told: Mapping[str, Any], above: Sequence[str], language: str) -> list[
             else:
                 found += _rows(value, path, language)
         elif isinstance(value, str | int | float | bool) and value is not None:
-            found.append((" · ".join(path), _written(value)))
+            named = ".".join(("truth", *path))
+            found.append((say_in(language)(named) if named in WORDS else " · ".join(path).replace("_", " "), _written(value)))
     return found
 
 

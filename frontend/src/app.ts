@@ -1,5 +1,6 @@
-// The core that every page loads: htmx, the theme, menus, and islands that come when they are seen.
+// The core that every page loads: htmx with server-sent events, the theme, menus, and islands that come when they are seen.
 import "htmx.org/dist/htmx.esm.min.js";
+import "htmx.org/dist/ext/hx-sse.min.js";
 import { startIslands } from "./island";
 import { startTheme } from "./theme";
 
@@ -20,6 +21,10 @@ for (const menu of document.querySelectorAll<HTMLDetailsElement>("details.menu")
     }
   });
 }
+
+const going = document.querySelector<HTMLElement>("[data-follow]");
+// After the page has loaded: a stream that stays open would keep it loading.
+if (going) window.addEventListener("load", () => void import("./follow").then(({ follow }) => follow(going)));
 
 // A select that leads somewhere goes there when it changes; without scripts its button does.
 for (const select of document.querySelectorAll<HTMLSelectElement>("select[data-go]")) {

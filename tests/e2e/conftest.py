@@ -9,8 +9,8 @@ import signal
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,9 +22,12 @@ from typer.testing import CliRunner
 from oneteam.alliance.home import Home
 from oneteam.app.demo.members import ANSWERING, NAMES, found_alliance
 from oneteam.app.demo.processes import HOST, Child, Processes
-from oneteam.app.demo.settings import AGENCY, CARRIERS, DemoFolder
+from oneteam.app.demo.settings import CARRIERS, DemoFolder
+from oneteam.app.desk import Desk
+from oneteam.app.study import releases
 from oneteam.app.study.run import Ran, run_study
 from oneteam.cli.main import app
+from oneteam.core.progress import Progress, silent
 from oneteam.synth.country import make_country
 from oneteam.synth.settings import CountrySettings
 from oneteam.telecom.service.ingest import IngestSettings, ingest
@@ -32,7 +35,8 @@ from oneteam.telecom.service.ingest import IngestSettings, ingest
 START_S = 60.0
 FIRST_DAY, KNOWN_ON = date(2020, 1, 20), date(2020, 2, 2)
 RHO = 0.02
-NANO = 1_000_000_000
+CHARGE = 20_000_000
+"""One question's, in billionths of rho."""
 
 STUDY = """
 format = "oneteam-study/1"
@@ -43,6 +47,7 @@ data = "."
 
 [who]
 home = "members/agency"
+wait_s = {wait_s}
 
 {asks}
 
@@ -81,7 +86,7 @@ rho = {rho}
 """
 
 
-def presence(hour: int, days: int = 3, first: date = FIRST_DAY) -> str:
+def presence(hour: int, days: int = 2, first: date = FIRST_DAY) -> str:
     """Who is where at an hour, day by day: each test asks for an hour of its own, so that all its questions are new."""
     return PRESENCE.format(hour=hour, first=first, last=first + timedelta(days=days - 1), rho=RHO)
 
@@ -92,7 +97,7 @@ class Team:
 
     Args:
         folder: laid out as a demonstration's.
-        processes: of this test module.
+        processes: of these tests.
         url: of the hub.
         running: by name.
     """
@@ -104,12 +109,15 @@ class Team:
 
     def start(self, *names: str) -> None:
         """Start those that do not run; no return before they serve."""
-        started = [name for name in names if name not in self.running]
-        for name in started:
-            self.running[name] = self.processes.start(name, *self._words(name))
-        for name in started:
+        self.launch(*(name for name in names if name not in self.running))
+        for name in names:
             word = "listening" if name == "hub" else "ready" if name in ANSWERING else "connected"
             self.processes.until_said(self.running[name], word, START_S)
+
+    def launch(self, *names: str) -> None:
+        """Start, and do not wait. By the main thread alone: the kernel ends children with the thread that has made them."""
+        for name in names:
+            self.running[name] = self.processes.start(name, *self._words(name))
 
     def everyone(self) -> None:
         """Whoever was killed comes back."""
@@ -131,10 +139,10 @@ class Team:
     def home(self, name: str) -> Home:
         return Home.open(self.folder.home(name))
 
-    def study(self, name: str, asks: str, more: str = "") -> Path:
+    def study(self, name: str, asks: str, wait_s: float = START_S) -> Path:
         """A study file of this alliance."""
         path = self.folder.path(f"{name}.toml")
-        path.write_text(STUDY.format(known_on=KNOWN_ON, asks=asks) + more, encoding="utf-8")
+        path.write_text(STUDY.format(known_on=KNOWN_ON, asks=asks, wait_s=wait_s), encoding="utf-8")
         return path
 
     def charges(self, member: str, queries: Sequence[str]) -> dict[str, list[int]]:
@@ -161,30 +169,53 @@ def command(*words: str, code: int = 0) -> Any:
     return json.loads(result.stdout)
 
 
-def run(file: Path, out: Path, progress: Callable[[str, float, float | None], None] = lambda *_: None) -> Ran:
-    """Run a study in this process; the members are asked by the agency's own process."""
-    return asyncio.run(run_study(file, out, progress=progress))
-
-
-class Once:
-    """Does something the first time that the study comes to a point, while the study waits.
+class Watched:
+    """The agency's desk, seen by a test: it may strike when a question is put, or at a step of its round.
 
     Args:
-        point: word in what the study says of its progress.
-        work: what to do.
-        nth: at which time.
+        desk: the real one.
+        strike: told the number of the question, from 1 on, and the step: ``asked``, or as the node tells it, with how many have answered.
     """
 
-    def __init__(self, point: str, work: Callable[[], object], nth: int = 1) -> None:
-        self.point, self.work, self.left, self.done = point, work, nth, False
+    def __init__(self, desk: Desk, strike: Callable[[int, str, float], None]) -> None:
+        self._desk, self._strike, self._asked = desk, strike, 0
 
-    def __call__(self, step: str, _done: float, _total: float | None) -> None:
-        if self.done or self.point not in step:
-            return
-        self.left -= 1
-        if self.left == 0:
-            self.done = True
-            elsewhere(self.work)
+    async def do(self, what: str, arguments: dict[str, Any], progress: Progress = silent) -> dict[str, Any]:
+        if what != "query":
+            return await self._desk.do(what, arguments, progress)
+        self._asked += 1
+        self._strike(self._asked, "asked", 0)
+
+        def told(step: str, done: float, total: float | None) -> None:
+            self._strike(self._asked, step, done)
+            progress(step, done, total)
+
+        return await self._desk.do(what, arguments, told)
+
+
+def run(file: Path, out: Path, strike: Callable[[int, str, float], None] | None = None) -> Ran:
+    """Run a study in this process; members are asked by the agency's own process. ``strike`` as `Watched`."""
+    real = releases.at_desk
+
+    @asynccontextmanager
+    async def seen(home: Home) -> AsyncIterator[Desk]:
+        async with real(home) as desk:
+            yield Watched(desk, strike) if strike is not None else desk
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(releases, "at_desk", seen)
+        return asyncio.run(run_study(file, out))
+
+
+def once(number: int, step: str, work: Callable[[], object]) -> Callable[[int, str, float], None]:
+    """Does something the first time that a question comes to a step."""
+    left = [work]
+
+    def strike(asked: int, now: str, _done: float) -> None:
+        if left and (asked, now) == (number, step):
+            left.pop()()
+
+    return strike
 
 
 def elsewhere(work: Callable[[], object]) -> None:
@@ -215,7 +246,7 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     """The alliance, everyone running."""
     folder = DemoFolder(tmp_path_factory.mktemp("e2e") / "alliance")
@@ -242,5 +273,3 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         made.everyone()
         yield made
 
-
-__all__ = ["AGENCY"]

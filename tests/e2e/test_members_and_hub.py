@@ -1,23 +1,129 @@
-"""Somebody is killed in the middle of a study and comes back."""
+"""A carrier, the hub or the agency's own node is killed while a study asks, and comes back."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from oneteam.app.demo.settings import CARRIERS
-from tests.e2e.conftest import NANO, RHO, Once, Team, listed, presence, read, run
+from oneteam.app.study.run import Ran
+from tests.e2e.conftest import CHARGE, Team, listed, once, presence, read, run
 
 
-def test_a_carrier_is_killed_and_comes_back(team: Team, tmp_path: Path) -> None:
+def asked(out: Path) -> list[str]:
+    """Ids of the questions that have a Release, in the order of the study file."""
+    return [row["query"] for row in read(out / "provenance.json")["releases"]]
+
+
+def complete(ran: Ran, out: Path, count: int = 2) -> list[str]:
+    """Nothing is missing: ids of the questions."""
+    assert ran.refusals == []
+    assert ran.failed == {}
+    assert read(out / "provenance.json")["refusals"] == []
+    queries = asked(out)
+    assert len(set(queries)) == count
+    return queries
+
+
+def paid(team: Team, queries: list[str]) -> list[dict[str, list[int]]]:
+    """What each carrier was charged for each question."""
+    return [team.charges(name, queries) for name in CARRIERS]
+
+
+def test_a_killed_carrier_is_waited_for_and_nothing_is_paid_twice(team: Team, tmp_path: Path) -> None:
     team.everyone()
-    file = team.study("killed", presence(hour=8))
+    file, out = team.study("waiting", presence(hour=8)), tmp_path / "out"
+
     def strike() -> None:
         team.kill("bluewave")
-    import time
-    t=time.time()
-    first = run(file, tmp_path / "out", lambda s,d,n: (print(f"{time.time()-t:.2f}",s), Once("round.mask", strike, nth=2)(s,d,n)) if False else print(f"{time.time()-t:.2f}",s))
-    print(first.states, first.refusals, first.failed)
-    print({m: team.charges(m, [r["query"] for r in read(tmp_path/"out"/"provenance.json")["releases"]]) for m in CARRIERS})
+        team.launch("bluewave")
+
+    ran = run(file, out, once(2, "asked", strike))
+    queries = complete(ran, out)
+    assert paid(team, queries) == [{query: [CHARGE] for query in queries}] * 3
     team.verify_logs()
-    print(time.time()-t)
+    # An undisturbed study with the same Releases says the same, to the byte.
+    calm = tmp_path / "calm"
+    shutil.copytree(out / "releases", calm / "releases")
+    (calm / ".lock").touch()
+    again = run(file, calm)
+    assert (again.new_releases, again.rho_spent_now) == (0, 0.0)
+    assert listed(calm) == listed(out)
+
+
+def test_without_a_carrier_the_study_says_so_and_is_resumed(team: Team, tmp_path: Path) -> None:
+    team.everyone()
+    file, out = team.study("away", presence(hour=9), wait_s=0), tmp_path / "out"
+    first = run(file, out, once(2, "asked", lambda: team.kill("bluewave")))
+    assert [row["code"] for row in first.refusals] == ["wire.unreachable"]
+    assert all("bluewave: no answer" in row["message"] and "nothing was paid" in row["message"] for row in first.refusals)
+    assert first.states["report"] == "done"
+    assert first.summary["refusals"] == 1
+    assert "wire.unreachable" in (out / "provenance.json").read_text()
+    kept = listed(out, "releases")
+    assert len(asked(out)) == 1
+    team.everyone()
+    second = run(file, out)
+    queries = complete(second, out)
+    assert second.new_releases == 1
+    # Nobody has paid for what could not be answered, and what was there is as it was.
+    assert paid(team, queries) == [{query: [CHARGE] for query in queries}] * 3
+    first_release = f"releases/{queries[0]}.json"
+    assert listed(out)[first_release] == kept[first_release]
+    team.verify_logs()
+
+
+def resumed(team: Team, file: Path, out: Path, strike: Any, hit: int) -> None:
+    """A blow in the middle of a round: the study recovers, or says so and goes on when it is run again; what was finished is not paid twice.
+
+    Args:
+        team: the alliance.
+        file: of the study.
+        out: of the study.
+        strike: the blow.
+        hit: number of the question that is asked then; those that opened its round may have paid for it in vain.
+    """
+    ran = run(file, out, strike)
+    assert {row["code"] for row in ran.refusals} <= {"wire.unreachable", "wire.round"}
+    assert ran.states["report"] == "done"
+    before = listed(out, "releases")
+    team.everyone()
+    again = run(file, out) if ran.refusals else ran
+    queries = complete(again, out)
+    after = listed(out, "releases")
+    assert {name for name in before if before[name] != after[name]} <= {"releases/refusals.json"}
+    for charges in paid(team, queries):
+        for number, query in enumerate(queries, start=1):
+            assert charges[query] in ([[CHARGE], [CHARGE, CHARGE]] if number == hit and ran.refusals else [[CHARGE]])
+    team.verify_logs()
+
+
+def test_a_carrier_is_killed_in_the_middle_of_a_round(team: Team, tmp_path: Path) -> None:
+    team.everyone()
+
+    def strike() -> None:
+        team.kill("bluewave")
+        team.launch("bluewave")
+
+    resumed(team, team.study("round", presence(hour=10)), tmp_path / "out", once(2, "round.open", strike), hit=2)
+
+
+def test_the_hub_is_killed_in_the_middle_of_a_round(team: Team, tmp_path: Path) -> None:
+    team.everyone()
+
+    def strike() -> None:
+        team.kill("hub")
+        team.launch("hub")
+
+    resumed(team, team.study("hub", presence(hour=11)), tmp_path / "out", once(2, "round.open", strike), hit=2)
+
+
+def test_the_agencys_own_node_is_killed_in_the_middle_of_a_round(team: Team, tmp_path: Path) -> None:
+    team.everyone()
+
+    def strike() -> None:
+        team.kill("agency")
+        team.launch("agency")
+
+    resumed(team, team.study("own", presence(hour=12)), tmp_path / "out", once(2, "round.open", strike), hit=2)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import sqlite3
+import stat
 import sys
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +18,7 @@ import pytest
 from fastapi import FastAPI
 
 from oneteam.app.asking import QueryFile, complete
-from oneteam.app.desk import at_desk
+from oneteam.app.desk import SOCKET, at_desk
 from oneteam.core.errors import RefusedError, UnknownValueError
 from oneteam.core.keys import encode
 from oneteam.privacy.agreements import Revocation, agreement_id, sign_revocation
@@ -442,3 +444,18 @@ def test_a_study_alone_shows_no_alliance(faces: Faces, tmp_path: Path) -> None:
     browser = signed_in(app, "mina")
     assert browser.get("/alliance").status_code == 404
     assert browser.get("/api/v1/status").json()["member"] is None
+
+
+def test_doors_of_several_nodes_leave_the_process_as_it_was(allies: Allies) -> None:
+    """Only its owner opens a node's door; what the process makes afterwards is as open as before."""
+    before = os.umask(0o022)
+    os.umask(before)
+
+    async def story() -> None:
+        async with a_hub(allies) as relay, serving(allies, relay, *ANSWERING, "agency"):
+            for home in allies.homes.values():
+                assert stat.S_IMODE((home.folder / SOCKET).stat().st_mode) == 0o600
+
+    asyncio.run(story())
+    after = os.umask(before)
+    assert after == before

@@ -5,7 +5,7 @@ export type Value = number | null;
 
 export interface Band { level: number; low: Value[]; high: Value[] }
 export interface Series { id: string; label: string; kind: "seen" | "fan" | "past" | "line"; tone: 0 | 1; days: string[]; middle: Value[]; bands: Band[] }
-export interface SeriesChart { unit: string; series: Series[]; threshold: Value; threshold_label: string; now: string | null; now_label: string; from_zero: boolean }
+export interface SeriesChart { unit: string; series: Series[]; threshold: Value; threshold_label: string; now: string | null; now_label: string; from_zero: boolean; scale_to?: Value }
 export interface Bar { id: string; label: string; value: number; low: Value; high: Value; href: string | null; strong: boolean }
 export interface BarsChart { unit: string; kind: Kind; bars: Bar[]; reference: Value; reference_label: string }
 export interface MapMode { id: string; label: string; kind: Kind; unit: string; limits: number[]; layers: Record<string, Value>[] }

@@ -3,6 +3,7 @@ import { calm } from "./frame";
 import { word } from "../language";
 
 const STEP_MS = 900;
+const SHORT = 9;
 
 /** Buttons of which one is pressed. */
 export function choice(label: string, names: readonly string[], chosen: (at: number) => void, start = 0): HTMLElement {
@@ -37,7 +38,7 @@ export function slider(label: string, play: string, names: readonly string[], mo
   const marks = document.createElement("div");
   marks.className = "slider-marks";
   marks.setAttribute("aria-hidden", "true");
-  const few = names.length <= 6;
+  const few = names.length <= 6 && names.every((name) => name.length <= SHORT);
   const spans = (few ? names : [names[start] ?? ""]).map((name) => Object.assign(document.createElement("span"), { textContent: name }));
   marks.append(...spans);
   let timer = 0;

@@ -19,8 +19,9 @@ export default function draw(stage: Stage, data: SeriesChart): Chart {
   const days = [...new Set(data.series.flatMap((s) => s.days))].sort().map((day) => new Date(day));
   const all = data.series.flatMap((s) => [...s.middle, ...s.bands.flatMap((b) => [...b.low, ...b.high])]).filter((v): v is number => v !== null);
   const positive = all.filter((v) => v > 0);
-  const [least, most] = [Math.min(...positive), Math.max(...all, data.threshold ?? 0)];
-  const canLog = data.from_zero && positive.length > 0 && most / least > WIDE_RANGE;
+  const [least, most] = [Math.min(...positive), Math.max(...all, data.threshold ?? 0, data.scale_to ?? 0)];
+  // Charts of one scale keep it.
+  const canLog = data.from_zero && data.scale_to == null && positive.length > 0 && most / least > WIDE_RANGE;
   // What is newest and ahead must be seen beside an old peak.
   const newest = Math.max(0, ...data.series.map((s) => s.bands[0]?.high.at(-1) ?? s.middle.at(-1) ?? 0));
   let log = canLog && newest >= FEW && (newest < most / TOWERING || data.series.some((s) => s.kind === "past"));

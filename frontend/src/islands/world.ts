@@ -45,7 +45,8 @@ export default async function draw(stage: Stage, data: WorldChart): Promise<Char
         const [x, y] = points[i] ?? [0, 0];
         if (taken.some(([a, b]) => Math.abs(a - x) < 64 && Math.abs(b - y) < 14)) return [];
         taken.push([x, y]);
-        return [svg("text", { class: "map-label", x: px(x + radius(o.mean[week] ?? 0) + 4), y: px(y + 4) }, o.name)];
+        const [gap, right] = [radius(o.mean[week] ?? 0) + 4, x + 80 < stage.plot.clientWidth];
+        return [svg("text", { class: "map-label", x: px(right ? x + gap : x - gap), y: px(y + 4), "text-anchor": right ? "start" : "end" }, o.name)];
       }),
     );
   }

@@ -23,7 +23,7 @@ from oneteam.alliance.exchange import MAX_LETTERS, MAX_WAIT_S, Refused
 from oneteam.alliance.failures import describe, rebuild
 from oneteam.alliance.replies import Replies
 from oneteam.alliance.transport import HubLine
-from oneteam.alliance.wire import MAX_SEALED_BYTES, Envelope, Message, compose, seal, unseal
+from oneteam.alliance.wire import CLOCKS, MAX_SEALED_BYTES, Envelope, Message, check_times, compose, opened, seal
 from oneteam.core.errors import BusyError, OneteamError, ReplayError, TooLargeError, UnknownValueError, UnreachableError
 from oneteam.core.keys import Keys
 from oneteam.privacy.signing import Lookup
@@ -38,6 +38,8 @@ SAVE_S: Final = 0.1
 _SHORT_GRACE_S: Final = 0.001
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
+_LONGEST_SKEW_S: Final = 86_400.0
+_TELL_S: Final = 0.5
 _MAX_EXCHANGES: Final = 4
 _MAX_WORK: Final = 64
 _INLINE_BYTES: Final = 256 * 1024
@@ -112,6 +114,7 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._exchanges: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._told: dict[str, float] = {}
         self._saving: asyncio.Task[None] | None = None
         self._fresh = True
         self._pause_s = 0.0
@@ -173,7 +176,7 @@ class Courier:
             answer = await asyncio.wait_for(asked.answer, timeout_s)
         except TimeoutError:
             raise UnreachableError(
-                f"{receiver}: no answer to '{kind}' within {timeout_s:g} s", hint=f"Ask {receiver} whether its node is running."
+                f"{receiver}: no answer to '{kind}' within {timeout_s:g} s", hint=f"Ask {receiver} whether its node is running and its clock is right."
             ) from None
         finally:
             self._asked.pop(message.id, None)
@@ -253,18 +256,25 @@ class Courier:
         if asked is not None and not asked.answer.done():
             asked.answer.set_exception(rebuild({"code": refused.code, "message": refused.message}, "hub"))
         else:
-            LOG.warning("%s: the hub did not take an answer: %s", self.me, refused.code)
+            err = rebuild({"code": refused.code, "message": refused.message}, "hub")
+            LOG.warning("%s: the hub did not take a letter: %s", self.me, err.message)
 
     async def _receive(self, letter: Envelope) -> None:
         try:
             if len(letter.sealed) > _INLINE_BYTES:
-                message = await asyncio.to_thread(unseal, letter.sealed, self.me, self._keys, self._lookup, self._now())
+                message = await asyncio.to_thread(opened, letter.sealed, self.me, self._keys, self._lookup)
             else:
-                message = unseal(letter.sealed, self.me, self._keys, self._lookup, self._now())
+                message = opened(letter.sealed, self.me, self._keys, self._lookup)
         except OneteamError as err:
             # Who sent it cannot be known, so nobody is answered.
             LOG.warning("%s: dropped a letter: %s", self.me, err.code)
             self._acknowledged.append(letter.id)
+            return
+        try:
+            check_times(message.head, self._now())
+        except ReplayError as err:
+            self._acknowledged.append(letter.id)
+            self._untimely(message, err)
             return
         if message.head.reply_to is not None:
             self._acknowledged.append(letter.id)
@@ -279,6 +289,26 @@ class Courier:
         else:
             self._at_work[key] = [letter.id]
             _spawn(self._tasks, self._answer(message))
+
+    def _untimely(self, message: Message, err: ReplayError) -> None:
+        """Somebody's clock is wrong, or a letter was kept back: it is not worked on, and whoever waits for an answer learns why."""
+        head = message.head
+        LOG.warning("%s: not taken, '%s' of %s: %s", self.me, message.kind, message.sender, err.message)
+        ahead = (head.sent_at - self._now()).total_seconds()
+        if head.reply_to is not None:
+            asked = self._asked.get(head.reply_to)
+            if asked is not None and asked.receiver == message.sender and not asked.answer.done():
+                where = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this member's clock"
+                asked.answer.set_exception(ReplayError(f"{message.sender}: its clock is {where}", hint=CLOCKS))
+            return
+        now_s = asyncio.get_running_loop().time()
+        # Not for letters that somebody has kept for long, and not for every one of many.
+        if abs(ahead) < _LONGEST_SKEW_S and now_s - self._told.get(message.sender, -_TELL_S) >= _TELL_S:
+            self._told[message.sender] = now_s
+            _spawn(self._tasks, self._tell_untimely(message, err))
+
+    async def _tell_untimely(self, message: Message, err: ReplayError) -> None:
+        self._send(await self._sealed(self._reply_message(message, _failure(err))))
 
     def _resolve(self, message: Message) -> None:
         self._heard(message)

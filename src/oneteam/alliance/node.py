@@ -19,7 +19,7 @@ audit.checkpoint header ``old``, ``new`` sizes                header ``log``: th
                                                               ``proof`` between the sizes
 audit.held       nothing                                      header ``held``: notes of others' logs;
                                                               ``revocations`` of common Agreements
-ping             nothing                                      header ``version``
+ping             nothing                                      headers ``version``, ``ready``: whether its gate answers
 ================ ============================================ ===================================================
 """
 
@@ -110,6 +110,7 @@ class NodeServices:
         gossip: keeps checkpoints of all members' logs; None leaves them out.
         catalogue: the member's DCAT catalogue, as the asking member may see it.
         actor: carries out Commands; None at a member that has no data to act on.
+        ready: whether queries are answered now; not before the log is level with what others hold of it.
     """
 
     gate: Gatekeeper | None
@@ -117,6 +118,7 @@ class NodeServices:
     gossip: Gossip | None
     catalogue: Callable[[str], Mapping[str, Any]]
     actor: Actor | None = None
+    ready: Callable[[], bool] = lambda: True
 
 
 class Node:
@@ -359,7 +361,7 @@ class Node:
         return Reply({"held": await self.in_thread(self._gossip.held_notes), "revocations": revocations[-_MAX_REVOCATIONS:]})
 
     async def _ping(self, _: Message) -> Reply:
-        return Reply({"version": oneteam.__version__})
+        return Reply({"version": oneteam.__version__, "ready": await self.in_thread(self._services.ready)})
 
     def _round_of(self, message: Message) -> str:
         """The round that a message goes on with, if its sender is the one that opened it."""

@@ -35,7 +35,7 @@ from oneteam.alliance.exchange import CONTENT_TYPE, MAX_EXCHANGE_BYTES, Incoming
 from oneteam.alliance.mailbox import Mailboxes, Quotas
 from oneteam.alliance.session import Sessions, SignIn
 from oneteam.alliance.wire import MAX_LIFE, Envelope
-from oneteam.core.errors import BadSignatureError, BusyError, OneteamError, TooLargeError, UnknownValueError, WrongTypeError
+from oneteam.core.errors import BadSignatureError, BusyError, OneteamError, ReplayError, TooLargeError, UnknownValueError, WrongTypeError
 from oneteam.core.keys import PublicKeys
 from oneteam.store.registry import Registry
 
@@ -213,6 +213,9 @@ class Relay:
                     raise UnknownValueError(f"'{envelope.receiver}' is not in the hub's roster")
                 if envelope.expires_at > now + MAX_LIFE.total_seconds() + _SKEW_S:
                     raise UnknownValueError("a letter that would lie here for weeks")
+                if envelope.expires_at <= now:
+                    late_s = int(now) - envelope.expires_at
+                    raise ReplayError(f"a letter that had expired {late_s} s before it came: the sender's clock is behind the hub's clock")
                 done = self.mailboxes.put(envelope, sender, now)
             except OneteamError as err:
                 refused.append(Refused(id=envelope.id, code=err.code, message=err.message))

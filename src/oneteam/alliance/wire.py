@@ -37,6 +37,7 @@ CLASSES_PER_DOUBLING: Final = 4
 MAX_LIFE: Final = timedelta(days=7)
 SKEW: Final = timedelta(seconds=120)
 """How far two members' clocks may differ."""
+CLOCKS: Final = f"Set both members' clocks by NTP: they may differ by {int(SKEW.total_seconds())} s."
 
 _PREFIX: Final = struct.Struct(">64sIQ")
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -206,8 +207,25 @@ def unseal(sealed: bytes, me: str, keys: Keys, lookup: Lookup, now: datetime) ->
         now: the receiver's clock.
 
     Raises:
+        BadSignatureError, WrongTypeError: as `opened`.
+        ReplayError: as `check_times`.
+    """
+    message = opened(sealed, me, keys, lookup)
+    check_times(message.head, now)
+    return message
+
+
+def opened(sealed: bytes, me: str, keys: Keys, lookup: Lookup) -> Message:
+    """Decrypt a message and check who signed it, and for whom; its times are still to be checked.
+
+    Args:
+        sealed: any bytes.
+        me: the id that the message must be meant for.
+        keys: the receiver's.
+        lookup: the roster.
+
+    Raises:
         BadSignatureError: not sealed to this member, or not signed by the member that it names.
-        ReplayError: expired, from the future, or with a longer life than is allowed.
         WrongTypeError: not of this form.
     """
     plain = _decrypt(sealed, me, keys)
@@ -231,7 +249,6 @@ def unseal(sealed: bytes, me: str, keys: Keys, lookup: Lookup, now: datetime) ->
     known.check("message", _covered(raw_head, body), signature)
     if head.receiver != me:
         raise BadSignatureError(f"a message for '{head.receiver}' that was sealed to '{me}'")
-    check_times(head, now)
     return Message(head, body)
 
 
@@ -242,11 +259,19 @@ def check_times(head: Head, now: datetime) -> None:
         ReplayError: with what is wrong and what would be right.
     """
     if head.sent_at > now + SKEW:
-        raise ReplayError(f"a message from the future: sent at {head.sent_at.isoformat()}", hint="Set both members' clocks by NTP.")
+        raise ReplayError(f"a message from the future: sent at {_clock(head.sent_at)}, {_here(now)}", hint=CLOCKS)
     if head.expires_at <= now:
-        raise ReplayError(f"a message that expired at {head.expires_at.isoformat()}", hint="Ask anew; check both clocks.")
+        raise ReplayError(f"a message that expired at {_clock(head.expires_at)}, {_here(now)}", hint=CLOCKS)
     if not timedelta(0) < head.expires_at - head.sent_at <= MAX_LIFE:
         raise ReplayError(f"a message that lives longer than {MAX_LIFE.days} days")
+
+
+def _clock(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")
+
+
+def _here(now: datetime) -> str:
+    return f"and the receiver's clock says {_clock(now)}"
 
 
 def _covered(head: bytes, body: bytes) -> bytes:

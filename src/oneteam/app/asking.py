@@ -15,7 +15,7 @@ from oneteam.alliance.home import read_bytes
 from oneteam.alliance.rounds import Patience, run_query
 from oneteam.app.member_node import MemberNode
 from oneteam.core.canonical import canonical, content_id
-from oneteam.core.errors import NothingFoundError, UnknownValueError, WrongTypeError
+from oneteam.core.errors import NothingFoundError, OneteamError, TrustError, UnknownValueError, UnreachableError, WrongTypeError
 from oneteam.core.model import AgreedMeasure, Agreement, Code, Context, Document, Name, Query, Release, Rho, Slug
 from oneteam.core.progress import Progress, silent
 from oneteam.privacy.agreements import read_toml, threshold_of
@@ -24,6 +24,8 @@ from oneteam.privacy.requests import RoundPlan
 from oneteam.privacy.signing import complaints
 
 DEFAULT_PATIENCE: Final = Patience()
+PING_S: Final = 3.0
+LOOK_S: Final = 0.5
 
 
 class QueryFile(Document):
@@ -145,6 +147,7 @@ async def ask(
     parent: str | None = None,
     attempts: int = 1,
     patience: Patience = DEFAULT_PATIENCE,
+    present_within_s: float | None = None,
     progress: Progress = silent,
 ) -> tuple[Release, bool]:
     """The Release for a Query, and whether it was kept from before.
@@ -157,9 +160,12 @@ async def ask(
         parent: id of the step that asks.
         attempts: how often to try when members drop out; every further one costs again.
         patience: time limits of each exchange.
+        present_within_s: look first whether enough members are there, and wait so long for them: who opens a round pays, also
+            when it cannot be finished. None asks at once.
         progress: told of each exchange.
 
     Raises:
+        UnreachableError: too few members are there; nobody was asked and nothing was paid.
         OneteamError: as `oneteam.alliance.rounds.run_query`.
     """
     identity = content_id(query)
@@ -168,10 +174,44 @@ async def ask(
         stored = member.ledger.kept_release(identity, member.home.id)
         if stored is not None:
             return Release.model_validate_json(stored), True
+        if present_within_s is not None:
+            await _until_present(member, query, agreement, present_within_s, progress)
         release = await _ask_anew(member, query, agreement, reason, parent, attempts, patience, progress)
         with member.registry.transaction() as db:
             member.ledger.keep_release(db, identity, member.home.id, canonical(release))
     return release, False
+
+
+async def _until_present(member: MemberNode, query: Query, agreement: Agreement, within_s: float, progress: Progress) -> None:
+    """Wait until enough members for a Query answer."""
+    joint = len(query.owners) > 1 or not agreement.single
+    asked = query.owners + agreement.helpers if joint else query.owners
+    needed = threshold_of(agreement) if joint else 1
+    bring = min(agreement.min_contributors, len(query.owners))
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within_s
+    while True:
+        found = await asyncio.gather(*(_absence(member, name) for name in asked))
+        away = {name: why for name, why in zip(asked, found, strict=True) if why}
+        there = [name for name in asked if name not in away]
+        progress("who is there", len(there), len(asked))
+        if len(there) >= needed and len(set(there) & set(query.owners)) >= bring:
+            return
+        if loop.time() >= end:
+            told = "; ".join(away.values())
+            raise UnreachableError(f"{told}: too few members are there", hint="Nobody was asked and nothing was paid. Ask again later.")
+        await asyncio.sleep(LOOK_S)
+
+
+async def _absence(member: MemberNode, name: str) -> str:
+    """Why a member cannot be asked now; nothing when it can."""
+    try:
+        answer = await member.node.ask(name, "ping", timeout_s=PING_S)
+    except TrustError:
+        raise
+    except OneteamError as err:
+        return err.message
+    return "" if answer.header.get("ready", True) else f"{name}: has just started and does not answer queries yet"
 
 
 async def _ask_anew(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -66,7 +67,7 @@ class NodeDesk:
         """Do one thing.
 
         Args:
-            what: ``status``, ``query`` (``query``, ``attempts``, ``reason``), ``catalog`` (``member``), ``revoke`` (``revocation``),
+            what: ``status``, ``query`` (``query``, ``attempts``, ``reason``, ``present_within_s``), ``catalog`` (``member``), ``revoke`` (``revocation``),
                 ``reload`` or ``compare`` (what others hold of the own log).
             arguments: by name.
             progress: told how far it is.
@@ -97,6 +98,7 @@ class NodeDesk:
             reason=str(arguments.get("reason", "a query by an analyst")),
             parent=arguments.get("parent"),
             attempts=int(arguments.get("attempts", 1)),
+            present_within_s=arguments.get("present_within_s"),
             progress=progress,
         )
         return {"release": release.model_dump(mode="json"), "kept": stored}
@@ -170,11 +172,18 @@ class _RemoteDesk:
                 else:
                     result: Json = told["result"]
                     return result
-            raise UnreachableError("the node ended before it answered", hint="Look at its log, start it again and ask again.")
+            raise _ended()
+        except (ConnectionError, json.JSONDecodeError) as err:
+            # Killed while it was asked, or in the middle of a line.
+            raise _ended() from err
         finally:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+def _ended() -> UnreachableError:
+    return UnreachableError("the node ended before it answered", hint="Look at its log, start it again and ask again.")
 
 
 @asynccontextmanager
@@ -224,12 +233,16 @@ async def open_door(member: MemberNode) -> AsyncIterator[None]:
         finally:
             writer.close()
 
-    with _short(path) as short:
-        before = os.umask(0o177)
-        try:
-            server = await asyncio.start_unix_server(serve, short, limit=MAX_LINE_BYTES)
-        finally:
-            os.umask(before)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Linux gives the file the socket's own mode; a umask would be that of the whole process, and of other nodes in it.
+        os.fchmod(listener.fileno(), 0o600)
+        with _short(path) as short:
+            listener.bind(short)
+        server = await asyncio.start_unix_server(serve, sock=listener, limit=MAX_LINE_BYTES)
+    except BaseException:
+        listener.close()
+        raise
     try:
         yield
     finally:

@@ -156,6 +156,7 @@ def open_member(
                 gossip=gossip,
                 catalogue=lambda asker: _catalogue(home, book, asker, now()),
                 actor=Acting(home, registry, log, book, lookup, OwnLimits(home), now) if home.settings.datasets else None,
+                ready=lambda: gate is not None and not ledger.unlevel,
             )
             node = Node(
                 home.id,

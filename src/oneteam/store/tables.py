@@ -92,8 +92,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
         content: all of it.
         mode: its permissions; what the process grants to new files when None.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with disk_errors(path.name):
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:

@@ -247,7 +247,7 @@ async def _form_field(request: Request, body: bytes) -> str:
         return ""
     copy = Request(request.scope, _again(body, request.receive))
     try:
-        async with copy.form(max_files=4, max_fields=100) as form:
+        async with copy.form(max_files=4, max_fields=400) as form:
             found = form.get(FORM_FIELD)
     except HTTPException as err:
         raise WrongTypeError("the form cannot be read") from err

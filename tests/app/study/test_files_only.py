@@ -120,3 +120,17 @@ def test_toml_is_read_back() -> None:
         "rows": [{"n": 1}, {"n": 2.5, "odd key": {"a": 1}}],
     }
     assert tomllib.loads(to_toml(document)) == document
+
+
+def test_dated_public_trips_end_where_they_were_published(public: Path) -> None:
+    rows = (public / "od.csv").read_text().splitlines()[1:]
+    weeks = ("2020-02-03", "2020-02-10", "2020-02-17", "2020-03-02")
+    (public / "od.csv").write_text("date,origin,destination,trips_per_day\n" + "".join(f"{week},{row}\n" for week in weeks for row in rows))
+    text = (public / "study.toml").read_text()
+    begin, end = text.index("[importation]"), text.index("[scenario]")
+    (public / "study.toml").write_text(text[:begin] + text[end:])
+    ran = asyncio.run(run_study(public / "study.toml", public / "out"))
+    assert ran.failed == {}
+    table = pq.read_table(public / "out" / "mobility" / "od.parquet")
+    assert [str(day) for day in sorted(set(table["first_day"].to_pylist()))] == list(weeks[:2])
+    assert any("up to those from 2020-02-10" in note for note in read(public / "out" / "scenario" / "comparison.json")["notes"])

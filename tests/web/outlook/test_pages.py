@@ -48,7 +48,9 @@ def test_every_chart_on_a_page_has_its_data_its_table_and_its_file(viewer, page)
         assert viewer.get(url).json()
         file = re.search(r'href="([^"]+)" download', figure)[1].replace("&amp;", "&")
         assert viewer.get(file).headers["content-type"].startswith("text/csv")
-        assert figure.count("<tr>") > 1
+        later = re.search(r'hx-get="([^"]+)"', figure)
+        rows = viewer.get(later[1].replace("&amp;", "&")).text if later else figure
+        assert rows.count("<tr>") > 1
 
 
 @pytest.mark.parametrize("name", [c.name for c in CHARTS.values() if c.name != "place-scores-map"])
@@ -227,3 +229,20 @@ def test_the_truth_is_shown_only_where_it_is_known(visit, study):
     assert "0.984" in viewer.get("/scores").text
     shutil.rmtree(study / "truth")
     assert "0.984" not in viewer.get("/scores").text
+
+
+def test_what_was_released_and_refused_is_told(visit, study):
+    viewer = visit(study)
+    assert "Releases used" not in viewer.get("/now").text
+    (study / "provenance.json").write_text(json.dumps({"releases": [{"id": "r1"}, {"id": "r2"}], "rho_spent": 0.43}), encoding="utf-8")
+    (study / "releases").mkdir()
+    refused = [{"measure": "presence", "code": "trust.refused", "message": "no agreement <allows> it"}]
+    (study / "releases" / "refusals.json").write_text(json.dumps(refused), encoding="utf-8")
+    text = viewer.get("/now").text
+    assert "2 Releases from members, privacy budget spent: ρ = 0.43" in text
+    assert "Refused: presence – no agreement &lt;allows&gt; it" in text
+
+
+@pytest.mark.parametrize("address", ["nothing", "fan", "flows?period=99", "place-scores-map"])
+def test_numbers_that_are_not_there_are_said_so(viewer, address):
+    assert viewer.get(f"/numbers/{address}").status_code == 404

@@ -123,8 +123,9 @@ def _mobility(zones: Path) -> dict[str, Any]:
                 "dimensions": ("origin", "destination"),
                 "domains": {"origin": "zone", "destination": "zone"},
                 "levels": (*od, *(["origin=region,destination=region"] if regional else [])),
-                "max_keys": 8,
-                "max_value": 5,
+                # A way counts once a week, however often it is gone: so much less noise is needed that all flows are told better.
+                "max_keys": 6,
+                "max_value": 1,
                 "rho_per_release": 0.05,
                 "smallest_count": 15,
                 "max_days": 7,

@@ -191,12 +191,12 @@ def _undisturbed() -> Iterator[None]:
 
 @contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as ctrl-C does."""
+    """SIGTERM and SIGHUP end the block as ctrl-C does; so does ctrl-C where the shell that started us told us to ignore it."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = [(number, signal.signal(number, end)) for number in (signal.SIGTERM, signal.SIGHUP)]
+    before = [(number, signal.signal(number, end)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     try:
         yield
     finally:

@@ -12,8 +12,8 @@ PEOPLE_PER_MEMBER: Final = 400
 """Fewer simulations in a small country: its numbers are rough anyway."""
 THRESHOLD_PER_100K: Final = 1000
 """Cases per 100,000 and week. Far above any real one: the few people of the simulation stand for a whole country."""
-TRIPS_PER_COUNTED: Final = 2.1
-"""Carriers that see six records a day miss trips; such a factor comes from a household travel survey."""
+TRIPS_PER_COUNTED: Final = 2.8
+"""Carriers that see six records a day miss trips, and a way that is gone often counts once; a travel survey tells such a factor."""
 
 _PLACES: Final = {
     True: ("Provinces are real, districts are invented.", "시도는 실제, 시군구는 가상입니다."),

@@ -28,7 +28,8 @@ from oneteam.epidemic.service.rt import RtSettings, situation, write_situation
 from oneteam.epidemic.service.rt_inputs import TOTAL
 from oneteam.epidemic.service.score import ScoreSettings, score, write_report
 from oneteam.epidemic.service.simulate import read_scenario
-from oneteam.store.tables import write_atomically
+from oneteam.store.rows import some
+from oneteam.store.tables import read_parquet, write_atomically
 
 BASELINE: Final = "oneteam-baseline"
 DATA, FORECASTS, SCORES, SITUATION, IMPORTATION, SCENARIO = "data", "forecasts", "scores", "situation", "importation", "scenario"
@@ -178,6 +179,7 @@ def imported(study: StudyFile, sources: Sources, folder: StudyFolder, progress: 
         progress,
     )
     notes = tuple(_bare(note, folder) for note in found.notes)
+    notes += _too_few(folder) if arrivals == folder.path(ARRIVALS) else ()
     if given.measures and arrivals is None:
         notes += ("border measures were left out: without arrivals by origin none can be judged",)
     found = replace(found, notes=notes)
@@ -188,6 +190,16 @@ def imported(study: StudyFile, sources: Sources, folder: StudyFolder, progress: 
         "first_week": str(found.weeks[0]),
         "last_week": str(found.weeks[-1]),
     }
+
+
+def _too_few(folder: StudyFolder) -> tuple[str, ...]:
+    """A note on countries whose arrivals are too few to be shown."""
+    rows = read_parquet(folder.path(ARRIVALS), ["country", "hidden"]).group_by("country").aggregate([("hidden", "all")])
+    few = [row["country"] for row in rows.sort_by("country").to_pylist() if row["hidden_all"]]
+    if not few:
+        return ()
+    what = "too few arrivals to be shown by the Agreement, and count with their share of such countries' sum"
+    return (f"{len(few)} of {rows.num_rows} origins have {what}, or none: {some(few)}",)
 
 
 def scenario_document(study: StudyFile, zones: Zones, folder: StudyFolder, rt_value: float | None) -> dict[str, Any]:
@@ -241,13 +253,14 @@ def _world(study: StudyFile, folder: StudyFolder) -> dict[str, Any]:
     if table is not None:
         world["od"] = f"world/{Path(table.file).name}"
         world["within_trips_per_resident"] = study.places.within_trips_per_resident
+        # Of dated trips and of movement, only what was published by then.
+        world["mobility_known_on"] = study.known_on
         if table.crosswalk:
             world["crosswalk"] = f"world/{Path(table.crosswalk).name}"
         movement = study.table("movement")
         if movement is not None and given.mobility_reference is not None:
             world["mobility"] = f"inputs/{Path(movement.file).name}"
             world["mobility_reference"] = given.mobility_reference.model_dump(by_alias=True)
-            world["mobility_known_on"] = study.known_on
     elif folder.path(OD_CSV).exists():
         world["od"] = OD_CSV
     if study.places.geometry:

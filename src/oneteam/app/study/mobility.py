@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,12 +16,12 @@ import pyarrow.compute as pc
 from oneteam.app.study.folder import StudyFolder
 from oneteam.app.study.places import Zones, crosswalk_of
 from oneteam.app.study.releases import Answers, Asked
-from oneteam.app.study.settings import WEEK_D, StudyFile
+from oneteam.app.study.settings import WEEK_D, StudyFile, Table
 from oneteam.app.study.tables import Estimate, by_day, estimate_of, in_rows, levels_of
 from oneteam.core.errors import UnknownValueError
 from oneteam.core.progress import Progress
 from oneteam.epidemic.engine.commuting import split_units
-from oneteam.epidemic.service.trips import read_trips
+from oneteam.epidemic.service.trips import is_dated, published, read_dated_trips, read_trips
 from oneteam.store.result_files import write_table
 from oneteam.store.rows import some
 from oneteam.store.tables import read_parquet, write_parquet
@@ -220,7 +221,7 @@ def _write_csv(folder: StudyFolder, trips: Trips) -> None:
 def without_smallest(matrix: Floats) -> Floats:
     """Trips without the smallest flows of each origin, together at most `LEFT_OUT` of its trips; the others keep the sum.
 
-    >>> without_smallest(np.array([[0.0, 99.5, 0.5], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])).tolist()
+    >>> without_smallest(np.array([[0.0, 99.5, 0.5], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])).round(6).tolist()
     [[0.0, 100.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
     order = np.argsort(matrix, axis=1, kind="stable")
@@ -240,29 +241,43 @@ def public_trips(study: StudyFile, zones: Zones, folder: StudyFolder) -> dict[st
     """
     table = study.table("od")
     assert table is not None
-    units, matrix = read_trips(folder.path("world", table.file.rpartition("/")[2]))
-    if table.crosswalk is not None:
-        unit_of_zone = crosswalk_of(folder.path("world", table.crosswalk.rpartition("/")[2]), units, zones.codes)
-        matrix = split_units(
-            matrix, unit_of_zone, np.array(zones.population), within_trips_per_resident=study.places.within_trips_per_resident
-        )
+    path, notes = folder.path("world", Path(table.file).name), list[str]()
+    firsts: list[date | None]
+    lasts: list[date | None]
+    if is_dated(path):
+        found = published(read_dated_trips([path], notes), study.known_on, notes)
+        units, matrices, firsts = list(found.units), list(found.trips), [*found.firsts]
+        lasts = [*(first - timedelta(days=1) for first in found.firsts[1:]), found.firsts[-1] + timedelta(days=found.step_d - 1)]
     else:
-        place = {code: i for i, code in enumerate(units)}
-        index = np.array([place.get(code, len(units)) for code in zones.codes])
-        matrix = np.pad(matrix, ((0, 1), (0, 1)))[np.ix_(index, index)]
+        units, matrix = read_trips(path)
+        matrices, firsts, lasts = [matrix], [None], [None]
+    between = _between(study, table, zones, units, folder)
+    tables = [_public_rows(between(matrix), zones, first, last) for matrix, first, last in zip(matrices, firsts, lasts, strict=True)]
+    write_parquet(folder.path(OD), pa.concat_tables(tables))
+    return {"written": [OD], "notes": notes}
+
+
+def _between(study: StudyFile, table: Table, zones: Zones, units: list[str], folder: StudyFolder) -> Callable[[Floats], Floats]:
+    """What brings trips between the table's units to trips between zones."""
+    if table.crosswalk is not None:
+        unit_of_zone = crosswalk_of(folder.path("world", Path(table.crosswalk).name), units, zones.codes)
+        within = study.places.within_trips_per_resident
+        return lambda trips: split_units(trips, unit_of_zone, np.array(zones.population), within_trips_per_resident=within)
+    place = {code: i for i, code in enumerate(units)}
+    index = np.array([place.get(code, len(units)) for code in zones.codes])
+    return lambda trips: np.asarray(np.pad(trips, ((0, 1), (0, 1)))[np.ix_(index, index)])
+
+
+def _public_rows(matrix: Floats, zones: Zones, first: date | None, last: date | None) -> pa.Table:
     origin, destination = np.nonzero(matrix > 0)
     codes = np.array(zones.codes)
-    write_parquet(
-        folder.path(OD),
-        pa.table(
-            {
-                "first_day": pa.nulls(len(origin), pa.date32()),
-                "last_day": pa.nulls(len(origin), pa.date32()),
-                "origin": pa.array(codes[origin]),
-                "destination": pa.array(codes[destination]),
-                "trips_per_day": pa.array(matrix[origin, destination]),
-                "std": pa.array(np.zeros(len(origin))),
-            }
-        ),
+    return pa.table(
+        {
+            "first_day": pa.array([first] * len(origin), pa.date32()),
+            "last_day": pa.array([last] * len(origin), pa.date32()),
+            "origin": pa.array(codes[origin]),
+            "destination": pa.array(codes[destination]),
+            "trips_per_day": pa.array(matrix[origin, destination]),
+            "std": pa.array(np.zeros(len(origin))),
+        }
     )
-    return {"written": [OD], "notes": []}

@@ -19,7 +19,7 @@ from oneteam.app.study.contexts import Chain
 from oneteam.app.study.folder import StudyFolder, read_json
 from oneteam.app.study.settings import Ask, StudyFile, Who, periods
 from oneteam.core.canonical import canonical, content_id
-from oneteam.core.errors import BadSignatureError, InputError, OneteamError, RefusedError, StorageError, WireError
+from oneteam.core.errors import BadSignatureError, InputError, OneteamError, RefusedError, StorageError, UnreachableError, WireError
 from oneteam.core.model import Agreement, Context, Query, Release
 from oneteam.core.progress import Progress
 from oneteam.privacy.combine import read_release
@@ -110,6 +110,7 @@ class Answers:
         new: how many were asked for now.
         kept: how many a member's ledger had kept.
         spent: rho that was spent now.
+        away: whether too few members were there for the last question.
     """
 
     asked: list[Asked] = field(default_factory=list)
@@ -117,6 +118,7 @@ class Answers:
     new: int = 0
     kept: int = 0
     spent: float = 0.0
+    away: bool = False
 
     def of(self, measure: str) -> list[Asked]:
         """Releases of one measure, by first day."""
@@ -237,6 +239,8 @@ async def _ask(
     words = {
         "query": question.query.model_dump(mode="json"),
         "attempts": members.who.attempts,
+        # Who has been waited for in vain is looked for once more at each further question.
+        "present_within_s": 0.0 if answers.away else members.who.wait_s,
         "reason": f"study: {study.title.en}",
         "parent": context.id,
     }
@@ -246,7 +250,9 @@ async def _ask(
     except StorageError:
         raise
     except OneteamError as err:
+        answers.away = answers.away or isinstance(err, UnreachableError)
         return None, _refusal(question, err)
+    answers.away = False
     release = release_of(answer)
     answers.new += 1
     answers.kept += bool(answer["kept"])

@@ -197,7 +197,8 @@ async def _do(run: _Run, name: str, work: Callable[[Progress], Any]) -> None:
         run.board.end(name, "skipped", str(reason))
         return
     except BaseException as err:
-        why = err.message if isinstance(err, OneteamError) else type(err).__name__
+        stopped = isinstance(err, KeyboardInterrupt | asyncio.CancelledError)
+        why = err.message if isinstance(err, OneteamError) else "stopped; the next run goes on" if stopped else type(err).__name__
         run.board.end(name, "failed", why)
         # What cannot be trusted is not gone on without: somebody has to look.
         if name in ESSENTIAL or not isinstance(err, InputError | WireError | RefusedError | MissingExtraError):
@@ -273,7 +274,7 @@ def _mobility(run: _Run, p: Progress) -> Record:
     if study.table("od") is None:
         raise Skip("no Release and no public table of trips")
     inputs = _outputs(run, "inputs")
-    settings = {"within": study.places.within_trips_per_resident}
+    settings = {"within": study.places.within_trips_per_resident, "known_on": study.known_on}
     return _step(run, "mobility", inputs, settings, ["mobility", "arrivals"], lambda _: public_trips(study, run.place_names, run.folder), p)
 
 

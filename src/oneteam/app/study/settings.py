@@ -28,11 +28,13 @@ class Who(Document):
         home: of the recipient, whose study it is. Alone: its running node asks over the wire; one is opened when none runs.
         beside: homes of other members on this machine (``with`` in the file): all run in one process, without hub and socket.
         attempts: how often a question is put when members drop out; every further time costs again.
+        wait_s: how long to wait for members that are away before a question is put off to the next run; nothing is paid for it.
     """
 
     home: str
     beside: tuple[str, ...] = Field(default=(), alias="with")
     attempts: Annotated[int, Field(ge=1, le=10)] = 1
+    wait_s: Annotated[float, Field(ge=0, le=86_400)] = 20.0
 
 
 class Ask(Document):

@@ -120,9 +120,7 @@ class BaseShelf:
             NotThereError: the study has no scenario.
             InputError: it cannot be read.
         """
-        stamp = tuple(
-            (name, at.stat().st_mtime_ns, at.stat().st_size) for name in _WATCHED if (at := self.folder / name).is_file()
-        )
+        stamp = tuple((name, at.stat().st_mtime_ns, at.stat().st_size) for name in _WATCHED if (at := self.folder / name).is_file())
         kept = self._kept
         if kept is None or kept[0] != stamp:
             kept = stamp, read_base(self.folder)
@@ -216,7 +214,10 @@ def _place_names(folder: Path) -> dict[str, Text]:
             code, name = str(told.get("code") or ""), told.get("name_en") or told.get("name_eng") or told.get("name")
             if code and name:
                 local = found[code].ko if code in found else told.get("name_ko") or told.get("name")
-                found[code] = Text(en=_KIND.sub("", str(name)), ko=str(local))
+                short = _KIND.sub("", str(name))
+                if str(told.get("name") or "").endswith("시"):
+                    short = short.removesuffix("si")
+                found[code] = Text(en=short, ko=str(local))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return found

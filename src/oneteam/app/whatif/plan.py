@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,8 @@ MOST_CELLS: Final = 15_000_000
 MOST_TITLE: Final = 120
 DEFAULT_MEMBERS: Final = 32
 MOST_ZONES: Final = 400
+MOST_AGE: Final = 130
+MOST_INCREASE: Final = 10.0
 _PATHS: Final = ("zones", "contacts", "ages", "od", "mobility", "crosswalk", "geometry")
 
 
@@ -92,48 +94,57 @@ def faults_of(plan: Plan, base: Base) -> tuple[Fault, ...]:
 
 
 def _faults_of(measure: AnyMeasure, where: str, base: Base, end: date) -> list[Fault]:
-    found: list[Fault] = []
+    told = (*_when_and_where(measure, base, end), *_how_much(measure, base), *_possible(measure, base))
+    return [Fault(f"{where}.{field}", Text(en=en, ko=ko)) for field, en, ko in told]
 
-    def wrong(field: str, en: str, ko: str) -> None:
-        found.append(Fault(f"{where}.{field}", Text(en=en, ko=ko)))
 
+def _when_and_where(measure: AnyMeasure, base: Base, end: date) -> Iterator[tuple[str, str, str]]:
     if not base.first_day <= measure.first <= end:
-        wrong("from", f"Give a day from {base.first_day} to {end}.", f"{base.first_day}부터 {end} 사이의 날을 적으십시오.")
+        yield "from", f"Give a day from {base.first_day} to {end}.", f"{base.first_day}부터 {end} 사이의 날을 적으십시오."
     elif measure.last is not None and measure.last < measure.first:
-        wrong("to", f"Give a day from {measure.first} on, or none.", f"{measure.first} 이후의 날을 적거나 비워 두십시오.")
+        yield "to", f"Give a day from {measure.first} on, or none.", f"{measure.first} 이후의 날을 적거나 비워 두십시오."
     unknown = [code for code in measure.zones[:MOST_ZONES] if not base.knows(code)]
     if unknown:
         names = ", ".join(code[:40] for code in unknown[:3])
-        wrong("zones", f"No place is called {names}.", f"이런 지역이 없습니다: {names}")
+        yield "zones", f"No place is called {names}.", f"이런 지역이 없습니다: {names}"
     elif len(measure.zones) > MOST_ZONES:
-        wrong("zones", f"At most {MOST_ZONES} places.", f"지역은 {MOST_ZONES}곳까지입니다.")
-    if measure.ages is not None and base.scenario.world.contacts is None:
-        wrong("ages", "This study knows no age groups.", "이 분석에는 연령 구분이 없습니다.")
-    elif measure.ages is not None and not 0 <= measure.ages[0] <= measure.ages[1] <= 130:
-        wrong("ages", "Give the lower age first.", "낮은 나이를 먼저 적으십시오.")
+        yield "zones", f"At most {MOST_ZONES} places.", f"지역은 {MOST_ZONES}곳까지입니다."
+    if measure.ages is None:
+        return
+    if base.scenario.world.contacts is None:
+        yield "ages", "This study knows no age groups.", "이 분석에는 연령 구분이 없습니다."
+    elif not 0 <= measure.ages[0] <= measure.ages[1] <= MOST_AGE:
+        yield "ages", f"Give ages from 0 to {MOST_AGE}, the lower one first.", f"0–{MOST_AGE} 사이의 나이를 낮은 쪽부터 적으십시오."
+
+
+def _how_much(measure: AnyMeasure, base: Base) -> Iterator[tuple[str, str, str]]:
+    nothing = "This would change nothing: give more than 0.", "0이면 아무것도 바뀌지 않습니다. 0보다 크게 적으십시오."
     name, strength = strength_of(measure)
     if strength <= 0:
-        wrong(name, "This would change nothing: give more than 0.", "0이면 아무것도 바뀌지 않습니다. 0보다 크게 적으십시오.")
-    if isinstance(measure, Masks) and measure.coverage > 0 >= measure.effectiveness:
-        wrong("effectiveness", "This would change nothing: give more than 0.", "0이면 아무것도 바뀌지 않습니다. 0보다 크게 적으십시오.")
+        yield name, *nothing
+    if isinstance(measure, Masks) and measure.effectiveness <= 0:
+        yield "effectiveness", *nothing
     if isinstance(measure, Vaccinate) and measure.doses_per_day > base.people:
         most = f"{base.people:,.0f}"
-        wrong("doses_per_day", f"More than there are people: at most {most}.", f"인구보다 많습니다. 최대 {most}회.")
+        yield "doses_per_day", f"More than there are people: at most {most}.", f"인구보다 많습니다. 최대 {most}회."
+    if isinstance(measure, SchoolClosing) and measure.home_increase > MOST_INCREASE:
+        yield "home_increase", f"At most {MOST_INCREASE:.0%}.", f"최대 {MOST_INCREASE:.0%}."
+
+
+def _possible(measure: AnyMeasure, base: Base) -> Iterator[tuple[str, str, str]]:
     setting = "school" if isinstance(measure, SchoolClosing) else measure.setting if isinstance(measure, ContactCut) else None
     if setting is not None and setting not in base.settings:
-        allowed = ", ".join(base.settings)
-        wrong(
+        yield (
             "setting" if isinstance(measure, ContactCut) else "kind",
-            f"This study's contacts know no setting '{setting[:40]}'; they know: {allowed}.",
-            f"이 분석의 접촉 자료에는 '{setting[:40]}'이(가) 없습니다. 있는 것: {allowed}.",
+            f"This study's contacts know no setting '{setting[:40]}'; they know: {', '.join(base.settings)}.",
+            f"이 분석의 접촉 자료에는 '{setting[:40]}'이(가) 없습니다. 있는 것: {', '.join(base.settings)}.",
         )
     if isinstance(measure, Border) and not base.border_matters:
-        wrong(
+        yield (
             "kind",
             "Nobody is infected from abroad in this study's scenario: the measure would change nothing.",
             "이 시나리오에는 해외 유입 감염이 없어 아무것도 바뀌지 않습니다.",
         )
-    return found
 
 
 def strength_of(measure: AnyMeasure) -> tuple[str, float]:
@@ -183,10 +194,10 @@ def scenario_of(plan: Plan, base: Base, folder: Path) -> Scenario:
 
 
 def written(scenario: Scenario) -> str:
-    """A scenario as its file.
+    r"""A scenario as its file.
 
     >>> from oneteam.epidemic.models.document import parse
-    >>> text = 'world = { zones = "z.csv" }\\nmodel = { preset = "seir" }\\nrun = { first_day = 2022-03-01 }\\n[[infected]]\\npeople = 5\\n'
+    >>> text = 'world = { zones = "z.csv" }\nmodel = { preset = "seir" }\nrun = { first_day = 2022-03-01 }\n[[infected]]\npeople = 5\n'
     >>> scenario = parse(text, Scenario, "here")
     >>> parse(written(scenario), Scenario, "there") == scenario
     True

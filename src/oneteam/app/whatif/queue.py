@@ -128,11 +128,15 @@ class RunQueue:
             BusyError: it has one going already, or the queue is full.
         """
         with self._lock:
-            mine = [run for run in self._open() if self._author(run) == author]
-            if mine:
+            if self.open_of(author) is not None:
                 raise BusyError("a run of yours is not finished yet", hint="Wait for it, or cancel it.")
             if self._closed or len(self._waiting) >= self._most:
                 raise BusyError("too many runs are waiting", hint="Try again in a minute.")
+
+    def open_of(self, author: str) -> str | None:
+        """The run of an account that is not finished; None where there is none."""
+        with self._lock:
+            return next((run for run in self._open() if self._author(run) == author), None)
 
     def live(self, run: str) -> Live:
         """How far a run is.

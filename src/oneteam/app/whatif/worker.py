@@ -1,6 +1,7 @@
 """The process of one what-if run: ``python -m oneteam.app.whatif.worker RUN STUDY``.
 
-It tells its progress as lines of JSON on standard output, and ends when its standard input does: so it never outlives the face that began it.
+It tells its progress as lines of JSON on standard output, and ends when its standard input does: so it never outlives the face that
+began it.
 """
 
 from __future__ import annotations

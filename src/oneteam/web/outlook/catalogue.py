@@ -29,6 +29,8 @@ from oneteam.web.outlook.study_files import StudyFiles
 from oneteam.web.outlook.words import Say, say_in
 
 API: Final = "/api/v1/outlook"
+LONG: Final = 60
+"""Longer tables come when they are opened, so that the page itself stays light."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart on a page: what the macro ``figure`` is given."""
+    """A chart on a page: what the macro ``figure`` is given; a long table is fetched from `later` when it is opened."""
 
     id: str
     island: str
@@ -80,6 +82,7 @@ class Figure:
     url: str
     csv: str
     table: WrittenTable
+    later: str = ""
 
 
 def _of_study(build: Callable[[Study, str], ChartDocument | None]) -> Callable[[Asked], ChartDocument | None]:
@@ -256,6 +259,7 @@ def figure(name: str, asked: Asked, *, about: str | None = None, **filled: Any) 
         f"{url}?{query}" if query else url,
         f"{url}?{query}{'&' if query else ''}format=csv",
         table.written(),
+        f"/numbers/{name}?{query}" if len(table.rows) > LONG and chart.needs != "place" else "",
     )
 
 

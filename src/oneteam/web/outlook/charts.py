@@ -142,7 +142,18 @@ class Series(ChartDocument):
 
 
 class SeriesChart(ChartDocument):
-    """Values by day with intervals, and a level they are held against."""
+    """Values by day with intervals, and a level they are held against.
+
+    Args:
+        unit: of the values.
+        series: what is drawn.
+        threshold: the level.
+        threshold_label: its words.
+        now: a day that is marked.
+        now_label: its words.
+        from_zero: whether the scale begins at 0.
+        scale_to: what the scale reaches to at least, so that several charts can be read side by side.
+    """
 
     unit: str
     series: tuple[Series, ...]
@@ -151,6 +162,7 @@ class SeriesChart(ChartDocument):
     now: date | None = None
     now_label: str = ""
     from_zero: bool = True
+    scale_to: Number = None
 
     def grid(self, day: str, value: str, series: str) -> Grid:
         """One row a series and day; the arguments are the columns' labels."""

@@ -83,7 +83,7 @@ def _flow(trips: Trips, i: int) -> Flow:
         origin=str(trips.origin[i]),
         destination=str(trips.destination[i]),
         trips=float(trips.trips[i]),
-        std=finite(float(trips.std[i])),
+        std=finite(float(trips.std[i])) or None,
         raw=finite(float(trips.raw[i])),
     )
 
@@ -169,8 +169,8 @@ def noise_facts(files: StudyFiles, language: str, period: int = -1) -> tuple[Fac
     zones = len({*now.origin.tolist(), *now.destination.tolist(), *files.zones})
     seen = (now.trips > 0) & ~now.hidden
     every, released = zones * (zones - 1), int(seen.sum())
-    facts = [Fact(say("mobility.cells"), f"{released:,}")]
     known = seen & np.isfinite(now.std) & (now.std > 0)
+    facts = [Fact(say("mobility.cells"), f"{released:,}", "" if known.any() else say("mobility.public"))]
     if known.any():
         sure = now.trips[known & (now.std < LITTLE_NOISE * now.trips)].sum() / now.trips[known].sum()
         facts += [

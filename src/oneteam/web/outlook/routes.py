@@ -18,7 +18,7 @@ from oneteam.epidemic.report.voice import day_words
 from oneteam.web.face import NavItem, allow, render, visit_of
 from oneteam.web.outlook import mobility
 from oneteam.web.outlook.api import api_router
-from oneteam.web.outlook.catalogue import Asked, figure, rule_about
+from oneteam.web.outlook.catalogue import CHARTS, Asked, figure, rule_about
 from oneteam.web.outlook.importation import origins_table
 from oneteam.web.outlook.importation import period as importation_period
 from oneteam.web.outlook.place import find_place, week_table
@@ -76,6 +76,7 @@ def router(settings: WebSettings) -> APIRouter:
         ("/importation", room.importation),
         ("/mobility", room.mobility),
         ("/scores", room.scores),
+        ("/numbers/{name}", room.numbers),
     ):
         pages.add_api_route(address, page, response_model=None)
     whole = APIRouter()
@@ -120,6 +121,7 @@ class Pages:
             notes=[(told(n.source, language), told(n.what, language)) for n in study.notes],
             sources=[(told(s.what, language), s.name, s.last, s.sha256) for s in study.sources],
             report=(files.folder / REPORT).is_file(),
+            releases=releases(files, language),
         )
 
     def progress(self, request: Request) -> Response:
@@ -204,6 +206,22 @@ class Pages:
             more |= {"facts": mobility.noise_facts(files, language, at), "table": mobility.places_table(files, language, at)}
         return render(request, "outlook/mobility.html", page="mobility", **frame(files, language), **more)
 
+    def numbers(
+        self, request: Request, name: Annotated[str, Path(max_length=40)], period: Annotated[int, Query(ge=-1, le=10_000)] = -1
+    ) -> Response:
+        """The table of a chart by itself.
+
+        Raises:
+            NotThereError: no such chart, or nothing for it in the study.
+        """
+        files, language = self._shelf.open(), visit_of(request).language
+        spans = mobility.periods(files) if files else ()
+        known = name in CHARTS and CHARTS[name].needs != "place" and period < max(len(spans), 1)
+        drawn = figure(name, Asked(files, language, None, period), model="") if files is not None and known else None
+        if drawn is None:
+            raise NotThereError("the study has no such numbers")
+        return render(request, "outlook/numbers.html", page="", table=drawn.table, title=drawn.title)
+
     def scores(self, request: Request) -> Response:
         """How good past forecasts were; against the truth, where it is known."""
         files, language = self._shelf.open(), visit_of(request).language
@@ -219,6 +237,19 @@ class Pages:
             lead = say_in(language)("scores.lead", tasks=f"{study.score_row['tasks']:,}", first=first, last=last)
             more |= {"scored": True, "figures": figures, "lead": lead, "revised": study.label != "vintage"}
         return render(request, "outlook/scores.html", page="scores", **frame(files, language), **more)
+
+
+def releases(files: StudyFiles, language: str) -> list[str]:
+    """What members released for the study and what it cost, then what they refused; empty for a study of public tables."""
+    used, spent = files.provenance.get("releases"), files.provenance.get("rho_spent")
+    if not isinstance(used, list) or not used:
+        return []
+    say = say_in(language)
+    cost = f"{spent:.3g}" if isinstance(spent, int | float) else "–"
+    refused = [
+        f"{say('now.releases.refused')}: {r.get('measure', '')} – {r.get('message', '')}" for r in files.refusals if isinstance(r, dict)
+    ]
+    return [say("now.releases.used", n=len(used), rho=cost), *refused]
 
 
 def headline(files: StudyFiles, alert: ReadAlert, language: str) -> str:

@@ -63,7 +63,7 @@ _WATCHED: Final = (
     "alerts/alerts.json",
     "situation/alerts",
     "truth/truth.json",
-    "refusals.json",
+    "releases/refusals.json",
     "provenance.json",
 )
 
@@ -293,7 +293,7 @@ class StudyFiles:
     @cached_property
     def refusals(self) -> Sequence[Mapping[str, Any]]:
         """What members refused."""
-        found = _json(self.folder / "refusals.json")
+        found = _json(self.folder / "releases" / "refusals.json") or _json(self.folder / "refusals.json")
         return found if isinstance(found, list) else []
 
     @property

@@ -41,6 +41,11 @@ WORDS: Final[dict[str, Text]] = {
     "now.warning": _w("Read with care", "유의"),
     "now.notes": _w("Assumptions and repairs", "가정과 보정"),
     "now.sources": _w("What it rests on", "근거 파일"),
+    "now.releases": _w("Releases used and refused", "사용한 공개값과 거부"),
+    "now.releases.used": _w(
+        "{n} Releases from members, privacy budget spent: ρ = {rho}", "회원 공개값 {n}개, 사용한 프라이버시 예산 ρ = {rho}"
+    ),
+    "now.releases.refused": _w("Refused", "거부됨"),
     "now.report": _w("Report for print", "인쇄용 보고서"),
     # Words of maps
     "map.today": _w("Now", "현재"),
@@ -172,6 +177,7 @@ WORDS: Final[dict[str, Text]] = {
     "mobility.used": _w("trips a day as used", "사용한 하루 통행"),
     "mobility.truth": _w("Error against the truth", "참값 대비 오차"),
     "mobility.truth.note": _w("as released → as used", "공개값 → 사용값"),
+    "mobility.public": _w("a public table: no noise was added to it here", "공개 통계표: 여기서 잡음을 더하지 않음"),
     "mobility.undated": _w("Public table", "공개 통계표"),
     "mobility.period": _w("Period", "기간"),
     "mobility.from": _w("From", "출발"),

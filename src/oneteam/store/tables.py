@@ -142,20 +142,26 @@ class ParquetWriter:
     """
 
     def __init__(self, path: Path, schema: pa.Schema, *, delta: Sequence[str] = (), compression: str = "snappy") -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.rows = 0
         self._schema = schema
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         with disk_errors(path.name):
-            self._writer = pq.ParquetWriter(
-                self._temporary,
-                schema,
-                compression=compression,
-                use_dictionary=[name for name in schema.names if name not in delta],
-                column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED") or None,
-                dictionary_pagesize_limit=8 * 1024 * 1024,
-            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # A file of our own: a writer that fails would keep its file open, and the room with it.
+            self._file = pa.OSFile(str(self._temporary), "wb")
+            try:
+                self._writer = pq.ParquetWriter(
+                    self._file,
+                    schema,
+                    compression=compression,
+                    use_dictionary=[name for name in schema.names if name not in delta],
+                    column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED") or None,
+                    dictionary_pagesize_limit=8 * 1024 * 1024,
+                )
+            except BaseException:
+                self._remove()
+                raise
 
     def write(self, table: pa.Table | pa.RecordBatch) -> None:
         """Append rows."""
@@ -170,11 +176,12 @@ class ParquetWriter:
         try:
             with disk_errors(self.path.name):
                 self._writer.close()
+                self._file.close()
                 with self._temporary.open("rb+") as file:
                     os.fsync(file.fileno())
                 self._temporary.replace(self.path)
         except BaseException:
-            self._temporary.unlink(missing_ok=True)
+            self._remove()
             raise
 
     def abandon(self) -> None:
@@ -182,6 +189,11 @@ class ParquetWriter:
         # A writer whose disk is full cannot write its footer either; the temporary file goes away just the same.
         with suppress(OSError):
             self._writer.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        with suppress(OSError):
+            self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

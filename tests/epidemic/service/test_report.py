@@ -165,6 +165,20 @@ def test_known_origins_are_ranked_with_the_border_measure(whole, tmp_path):
     assert "not identifiable" not in text
 
 
+def test_origins_that_send_nobody_are_not_named_and_small_shares_are_told(whole, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(whole, folder)
+    make_identifiable(folder)
+    path = folder / "importation" / "importation.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    one, *others = found["origins"]
+    found["origins"] = [one, *({**each, "mean": mean} for each, mean in zip(others, (0.001, *[0.0] * len(others)), strict=False))]
+    path.write_text(json.dumps(found), encoding="utf-8")
+    told = write_report(files(folder), folder / "report.html", SETTINGS).sentences["en"][1]
+    assert told.count("95%") == 2
+    assert "<1%" in told
+
+
 def test_old_imports_are_pointed_out(whole, tmp_path):
     study = read_study(files(whole), SETTINGS)
     assert findings(study)[1].warning is None

@@ -93,7 +93,7 @@ def where_next(study: Study) -> Finding:
 def _chance(o: Outlook, *, first: bool) -> Text:
     """A place with its probability and the change; what the change is, is said once."""
     assert o.probability is not None
-    name, chance = strong(o.place.name), percent(o.probability)
+    name, chance = strong(o.place.name), html.escape(percent(o.probability))
     if o.change is None:
         return words(f"{name.en} ({chance})", f"{name.ko}({chance})")
     change = points(o.change)
@@ -219,14 +219,17 @@ def where_from(study: Study) -> Finding:
 
 def _origins(imports: Imports) -> Text:
     total = sum(o["mean"] for o in imports.origins) or 1.0
+    likely = [o for o in imports.origins[:TOP] if o["mean"] > 0]
+    if not likely:
+        return words("No imported case is expected from any country.", "어느 나라에서도 해외 유입이 예상되지 않습니다.")
     parts = []
-    for o in imports.origins[:TOP]:
+    for o in likely:
         numbers = f"{count(o['mean'])}; 95% {count(o['low'])}–{count(o['high'])}"
-        name, share = strong(country(str(o["origin"]))), percent(o["mean"] / total)
+        name, share = strong(country(str(o["origin"]))), html.escape(percent(o["mean"] / total))
         parts.append(words(f"{name.en} ({share}<small>, {numbers}</small>)", f"{name.ko}({share}<small>, {numbers}</small>)"))
     top = joined(parts)
-    first = country(str(imports.origins[0]["origin"]))
-    name, sure = words(html.escape(first.en), html.escape(first.ko)), percent(imports.origins[0]["probability_first"])
+    first = country(str(likely[0]["origin"]))
+    name, sure = words(html.escape(first.en), html.escape(first.ko)), html.escape(percent(likely[0]["probability_first"]))
     return words(
         f"Most imported cases are expected from {top.en}. The chance that {name.en} comes first is {sure}.",
         f"해외 유입은 {top.ko} 순으로 많을 것으로 추정됩니다. 1위가 {name.ko}일 확률은 {sure}입니다.",

@@ -75,4 +75,5 @@ def write_report(files: ReportFiles, out: Path, settings: ReportSettings | None 
 def _untagged(text: str) -> str:
     import html
 
-    return html.unescape(re.sub(r"<[^>]+>", "", text))
+    # Tags only: "<1%" is a number.
+    return html.unescape(re.sub(r"</?[a-z]+>", "", text))

@@ -272,4 +272,3 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         made = Team(folder, processes, url)
         made.everyone()
         yield made
-

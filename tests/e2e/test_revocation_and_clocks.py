@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
+from oneteam.alliance.home import Home
+from oneteam.alliance.wire import SKEW
 from oneteam.app.agreeing import kept_agreements
 from oneteam.app.asking import QueryFile, ask, complete
-from oneteam.app.demo.members import NAMES
 from oneteam.app.demo.settings import AGENCY, CARRIERS
-from oneteam.app.member_node import open_member
+from oneteam.app.desk import running_desk
+from oneteam.app.member_node import MemberNode, open_member
 from oneteam.app.officer import revoke
 from oneteam.app.oversight import Oversight
-from oneteam.core.errors import ReplayError
-from tests.e2e.conftest import CHARGE, FIRST_DAY, KNOWN_ON, RHO, Team, command, elsewhere, once, presence, read, run
+from oneteam.core.canonical import content_id
+from oneteam.core.errors import OneteamError, ReplayError
+from oneteam.core.model import Agreement, Query
+from tests.e2e.conftest import CHARGE, FIRST_DAY, KNOWN_ON, RHO, START_S, Team, command, elsewhere, once, presence, read, run
 
+TOLERATED_S = SKEW.total_seconds()
 ARRIVALS = f"""
 [[ask]]
 measure = "arrivals"
@@ -65,42 +71,79 @@ def entries(team: Team, name: str) -> int:
     return int(command("audit", "verify", "--home", str(team.folder.home(name)), "--json")["entries"])
 
 
-@pytest.fixture
-def agency_stopped(team: Team) -> Team:
-    """Everyone but the agency runs, so that a node of this process can take its place."""
-    team.everyone()
-    team.kill(AGENCY)
-    return team
+def wish(team: Team, day: int) -> tuple[Query, Agreement]:
+    """A question that was not asked before."""
+    asked = {"measure": "presence", "first_day": FIRST_DAY + timedelta(days=day), "filters": {"hour": ["15"]}, "rho": RHO}
+    query, kept = complete(QueryFile.model_validate(asked), kept_agreements(team.home(AGENCY)))
+    return query, kept.agreement
 
 
-async def asks(team: Team, off: timedelta, day: int) -> dict[str, list[int]]:
-    """The agency asks with a clock that is off; what skylark was charged."""
-    home = team.home(AGENCY)
-    wish = QueryFile.model_validate({"measure": "presence", "first_day": FIRST_DAY + timedelta(days=day), "filters": {"hour": ["15"]}, "rho": RHO})
-    query, kept = complete(wish, kept_agreements(home))
-    with open_member(home, now=lambda: datetime.now(UTC) + off, gossip_s=0) as member:
+@asynccontextmanager
+async def node_with_clock(home: Home, off_s: float) -> AsyncIterator[MemberNode]:
+    """A member's node in this process, over TLS to the same hub, whose clock is off."""
+    with open_member(home, now=lambda: datetime.now(UTC) + timedelta(seconds=off_s)) as member:
         serving = asyncio.create_task(member.node.run())
         try:
-            await asyncio.wait_for(member.node.connected.wait(), 30)
-            release, _ = await ask(member, query, kept.agreement)
+            await asyncio.wait_for(member.node.connected.wait(), START_S)
+            yield member
         finally:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
-    assert release.contributors == CARRIERS_IN_ORDER
-    return team.charges("skylark", [release.query and member.node.me])
 
 
-CARRIERS_IN_ORDER = tuple(CARRIERS)
-NAMES_OF_ALL = tuple(NAMES)
-assert CHARGE
+def test_an_asker_whose_clock_is_wrong_is_told_so_and_nobody_pays(team: Team) -> None:
+    team.everyone()
+    team.kill(AGENCY, signal.SIGTERM)
+
+    async def asks(off_s: float, day: int) -> tuple[str, OneteamError | None]:
+        query, agreement = wish(team, day)
+        async with node_with_clock(team.home(AGENCY), off_s) as member:
+            try:
+                release, _ = await ask(member, query, agreement)
+            except OneteamError as err:
+                return content_id(query), err
+        assert set(release.contributors) == set(CARRIERS)
+        return content_id(query), None
+
+    for day, off_s in enumerate((0.8 * TOLERATED_S, -0.8 * TOLERATED_S)):
+        query, none = asyncio.run(asks(off_s, day))
+        assert none is None, none
+        assert [team.charges(name, [query]) for name in CARRIERS] == [{query: [CHARGE]}] * 3
+    for day, off_s in enumerate((1.2 * TOLERATED_S, 600.0, 7200.0, -1.2 * TOLERATED_S, -600.0, -7200.0), start=2):
+        query, err = asyncio.run(asks(off_s, day))
+        assert isinstance(err, ReplayError), err
+        assert err.code == "trust.replay"
+        assert "clock" in err.message
+        assert ("future" if off_s > 0 else "behind the hub's clock") in err.message
+        assert [team.charges(name, [query]) for name in CARRIERS] == [{query: []}] * 3
 
 
-@pytest.mark.parametrize("off_s", [100, -100, 600, -600, 7200, -7200])
-def test_the_askers_clock(agency_stopped: Team, off_s: int) -> None:
-    import time
-    t = time.time()
-    try:
-        asyncio.run(asks(agency_stopped, timedelta(seconds=off_s), day=abs(off_s) % 13))
-        print(off_s, "ok", time.time() - t)
-    except Exception as err:
-        print(off_s, type(err), err, getattr(err, "hint", ""), time.time() - t)
+def test_a_carrier_whose_clock_is_wrong_is_named_and_nobody_pays(team: Team) -> None:
+    team.everyone()
+    team.kill("bluewave", signal.SIGTERM)
+
+    async def asked(off_s: float, day: int) -> tuple[str, OneteamError | None]:
+        query, _ = wish(team, day)
+        async with node_with_clock(team.home("bluewave"), off_s) as member:
+            if abs(off_s) < TOLERATED_S:
+                await asyncio.wait_for(member.run_until_level(), START_S)
+            desk = await running_desk(team.home(AGENCY))
+            assert desk is not None
+            try:
+                await desk.do("query", {"query": query.model_dump(mode="json"), "present_within_s": 0.0})
+            except OneteamError as err:
+                return content_id(query), err
+        return content_id(query), None
+
+    for day, off_s in enumerate((0.8 * TOLERATED_S, -0.8 * TOLERATED_S), start=8):
+        query, none = asyncio.run(asked(off_s, day))
+        assert none is None, none
+        assert [team.charges(name, [query]) for name in CARRIERS] == [{query: [CHARGE]}] * 3
+    for day, off_s in enumerate((600.0, -7200.0), start=10):
+        query, err = asyncio.run(asked(off_s, day))
+        assert isinstance(err, ReplayError), err
+        assert "bluewave: " in err.message
+        assert ("ahead of this member's clock" if off_s > 0 else "the receiver's clock says") in err.message
+        assert [team.charges(name, [query]) for name in CARRIERS] == [{query: []}] * 3
+    team.everyone()
+    team.verify_logs()

@@ -33,7 +33,13 @@ def test_the_base_knows_places_by_code_and_by_name(study: Path) -> None:
     assert base.infected == 200
     assert base.settings == ("home", "work", "community")
     assert {code: region.zones for code, region in base.regions.items()} == {"11": ("1101", "1102"), "21": ("2101", "2102")}
-    assert (base.find("Alpha"), base.find(" 나 "), base.find("south"), base.find("21"), base.find("1102")) == ("1101", "1102", "21", "21", "1102")
+    assert (base.find("Alpha"), base.find(" 나 "), base.find("south"), base.find("21"), base.find("1102")) == (
+        "1101",
+        "1102",
+        "21",
+        "21",
+        "1102",
+    )
     assert base.find("Beta") is None  # two are called so
     assert base.find("Nowhere") is None
     assert base.codes_of("11") == ("11",)
@@ -139,7 +145,9 @@ def test_a_folder_elsewhere_keeps_the_whole_path(study: Path) -> None:
 
 
 def test_trips_of_releases_are_known_by_their_file(study: Path) -> None:
-    text = (study / "scenario.toml").read_text(encoding="utf-8").replace('zones = "zones.csv"', 'zones = "zones.csv"\nod = "mobility/od.csv"')
+    text = (
+        (study / "scenario.toml").read_text(encoding="utf-8").replace('zones = "zones.csv"', 'zones = "zones.csv"\nod = "mobility/od.csv"')
+    )
     (study / "scenario.toml").write_text(text, encoding="utf-8")
     base = read_base(study)
     assert not uses_releases(base.scenario, study, study)

@@ -23,8 +23,9 @@ from oneteam.store.tables import write_atomically
 
 _DECIMALS: Final = 5
 """Of degrees: about a metre."""
-_NAMES: Final = ("name", "sigungu_name", "name_ko", "name_eng")
+_NAMES: Final = ("name_ko", "name", "sigungu_name", "name_eng")
 _ENGLISH: Final = ("name_en", "name_eng")
+_REGION_NAMES: Final = ("region_name", "sido_name")
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,11 @@ class Zones:
     Args:
         where: the file, for messages.
         codes: of the zones.
-        names: for people.
+        names: for people, in Korean where the file tells it.
         english: the same in English, where the file tells it.
         regions: code of each zone's region.
-        region_names: of it.
+        region_names: of it, in Korean where the file tells it.
+        region_english: of it, in English where the file tells it.
         population: residents.
         place_of: by zone the code of the place that cases are reported by.
     """
@@ -48,6 +50,7 @@ class Zones:
     english: tuple[str, ...]
     regions: tuple[str, ...]
     region_names: tuple[str, ...]
+    region_english: tuple[str, ...]
     population: tuple[float, ...]
     place_of: Mapping[str, str]
 
@@ -76,9 +79,13 @@ def read_zones(path: Path, place_code: str | None) -> Zones:
         path.name,
         tuple(codes),
         names,
-        tuple(first(row, *_ENGLISH) or name for row, name in zip(rows.rows, names, strict=True)),
+        # Beside a Korean name, the plain one is English.
+        tuple(
+            first(row, *_ENGLISH, *(["name"] if row.text("name_ko") else [])) or name for row, name in zip(rows.rows, names, strict=True)
+        ),
         regions,
-        tuple(first(row, "region_name", "sido_name") or region for row, region in zip(rows.rows, regions, strict=True)),
+        tuple(first(row, "region_name_ko", *_REGION_NAMES) or region for row, region in zip(rows.rows, regions, strict=True)),
+        tuple(first(row, *_REGION_NAMES) or region for row, region in zip(rows.rows, regions, strict=True)),
         tuple(row.number("population", 0.0) or 0.0 for row in rows.rows),
         place,
     )
@@ -100,7 +107,10 @@ def write_places(
     columns: dict[str, Any] = {"code": zones.codes, "name": zones.english if local else zones.names}
     if local:
         columns["name_ko"] = zones.names
-    columns |= {"region": zones.regions, "region_name": zones.region_names, "population": [round(p) for p in zones.population]}
+    columns |= {"region": zones.regions, "region_name": zones.region_english if local else zones.region_names}
+    if local:
+        columns["region_name_ko"] = zones.region_names
+    columns |= {"population": [round(p) for p in zones.population]}
     columns["place"] = [zones.place_of[code] for code in zones.codes]
     write_table(out[0], pa.table(columns), {})
     notes: list[str] = []
@@ -129,10 +139,15 @@ def write_places(
 
 
 def _joined(zones: Zones, shapes: Mapping[str, BaseGeometry]) -> list[tuple[str, BaseGeometry, dict[str, Any]]]:
-    names = dict(zip((zones.place_of[code] for code in zones.codes), zones.region_names, strict=True))
+    titles = zip(zones.region_english, zones.region_names, strict=True)
+    names = dict(zip((zones.place_of[code] for code in zones.codes), titles, strict=True))
     places = dict.fromkeys(zones.place_of[code] for code in zones.codes if code in shapes)
     return [
-        (place, unary_union([shape for code, shape in shapes.items() if zones.place_of[code] == place]), {"name": names[place]})
+        (
+            place,
+            unary_union([shape for code, shape in shapes.items() if zones.place_of[code] == place]),
+            {"name": names[place][0], "name_ko": names[place][1]},
+        )
         for place in places
     ]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
+
+from threadpoolctl import threadpool_limits
 
 from oneteam.app.agreeing import kept_agreements
 from oneteam.app.study import analysis
@@ -143,11 +146,9 @@ async def run_study(file: Path, out: Path, *, data: Path | None = None, again: b
         run = _Run(study, sources, folder, Board(folder.root, TITLES, progress), Chain(identity, actor, study.moment), files, again)
         run.chain.step("study", f"study: {study.title.en}")
         try:
-            if members is None:
-                await _steps(run, None)
-            else:
-                async with members:
-                    await _steps(run, members)
+            # One thread of linear algebra: how many there are would change roundings, and on these small systems they mostly wait.
+            with threadpool_limits(limits=1, user_api="blas"):
+                await _steps_with(run, members)
         finally:
             run.chain.write(folder)
     return Ran(
@@ -165,6 +166,11 @@ def _read(file: Path, out: Path, data: Path | None) -> tuple[StudyFile, Sources,
     """The study, where its files are, and its text."""
     study = read_study_file(file)
     return study, Sources(data_root(study, file.resolve(), data), StudyFolder(out.resolve())), file.read_bytes()
+
+
+async def _steps_with(run: _Run, members: Members | None) -> None:
+    async with members or nullcontext():
+        await _steps(run, members)
 
 
 async def _steps(run: _Run, members: Members | None) -> None:

@@ -222,10 +222,11 @@ def _shapes(path: Path | None) -> tuple[Shapes, dict[str, Text]]:
     features = read_features(path, "code")
     names = {}
     for feature in features:
-        local = str(feature.properties.get("name") or feature.code)
-        names[feature.code] = words(
-            _plain_name(str(feature.properties.get("name_eng") or feature.properties.get("name_en") or local), local), _short(local)
-        )
+        found = feature.properties
+        plain = str(found.get("name") or feature.code)
+        local = str(found.get("name_ko") or plain)
+        # Without a name in English the plain one stands for it.
+        names[feature.code] = words(_plain_name(str(found.get("name_eng") or found.get("name_en") or plain), local), _short(local))
     return {f.code: f.geometry for f in features if f.geometry is not None}, names
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from oneteam.app.whatif.base import Base, BaseShelf
-from oneteam.app.whatif.plan import Plan, scenario_of, written
+from oneteam.app.whatif.plan import Plan, scenario_of, strength_of, written
 from oneteam.app.whatif.queue import Live, RunQueue
 from oneteam.app.whatif.results import COMPARISON, Result, read_result
 from oneteam.app.whatif.store import Meta, RunStore
@@ -35,8 +35,7 @@ class Entry:
 
     Args:
         id: of the run.
-        title: its own, else its measures.
-        titled: whether it has one of its own.
+        title: its own, else its measures in brief.
         measures: in words.
         author: account; empty for the study's own.
         mine: whether the reader asked for it.
@@ -49,7 +48,6 @@ class Entry:
 
     id: str
     title: str
-    titled: bool
     measures: str
     author: str
     mine: bool
@@ -111,18 +109,17 @@ class Runs:
 
     def entry(self, meta: Meta, account: str, language: Language) -> Entry:
         """A run in a list."""
-        words, averted = "", ""
+        words, brief, averted = "", "", ""
         try:
             scenario = self.store.scenario(meta.id)
-            words = self.in_words(scenario, language)
+            words, brief = self.in_words(scenario, language), in_brief(scenario, language)
             if meta.state == "done":
                 averted = averted_words(self.result(meta.id))
         except OneteamError:
             averted = "–"
         return Entry(
             meta.id,
-            meta.title or words or translator(language)("whatif.untitled"),
-            bool(meta.title),
+            meta.title or brief or translator(language)("whatif.untitled"),
             words,
             meta.author,
             meta.author == account,
@@ -188,6 +185,17 @@ class Runs:
     def finished(self, run: str) -> bool:
         """Whether there are results."""
         return (self.store.folder(run) / COMPARISON).is_file()
+
+
+def in_brief(scenario: Scenario, language: Language) -> str:
+    """The measures of a scenario without places and days, as a title."""
+    t = translator(language)
+    parts = []
+    for measure in scenario.measures:
+        name, strength = strength_of(measure)
+        how = f"{strength:,.0f}" if name == "doses_per_day" else f"{strength:.0%}"
+        parts.append(f"{t(f'whatif.kind.{measure.kind}')} {how}")
+    return ", ".join(parts)
 
 
 def averted_words(result: Result) -> str:

@@ -8,7 +8,6 @@ from typing import Final
 
 from oneteam.app.whatif.results import Curve, Effect, Result
 from oneteam.epidemic.engine.summary import Interval
-from oneteam.epidemic.report.findings import percent_of
 from oneteam.epidemic.report.voice import count, day_words, short_day
 from oneteam.web.face import said
 from oneteam.web.language import Language, translator
@@ -82,7 +81,7 @@ def figure(shown: Shown, quantity: str, language: Language, top: float, *, title
     """
     t = translator(language)
     made = chart(shown.result, quantity, language, top)
-    levels = ", ".join(str(band.level) for band in made.series[0].bands)
+    levels = ", ".join(f"{band.level}%" for band in made.series[0].bands)
     about = t("whatif.chart.about", levels=levels, members=shown.result.scenario.run.members)
     url = f"{API}/runs/{shown.entry.id}/chart/{quantity}"
     table = chart_grid(made, language).written()
@@ -115,7 +114,7 @@ def effect_table(result: Result, language: Language) -> WrittenTable:
     rows: list[tuple[str, ...]] = []
     for name in COUNTED:
         effect = result.effects.get(name)
-        if effect is None or effect.without.median <= 0:
+        if effect is None or effect.without.high <= 0:
             continue
         told = (ranged(effect.without), ranged(effect.within), ranged(effect.averted), share_words(effect.share))
         rows.append((t(f"whatif.row.{name}"), *told))
@@ -180,11 +179,11 @@ def sentence(result: Result, language: Language) -> str:
     effect = result.effects.get(MAIN)
     if effect is None:
         return ""
-    key = "whatif.sentence" if effect.share.median >= 0 else "whatif.sentence.more"
-    sign = 1 if effect.share.median >= 0 else -1
-    low, high = sorted((sign * effect.share.low, sign * effect.share.high))
-    said_ = {name: percent_of(value) for name, value in (("share", abs(effect.share.median)), ("low", low), ("high", high))}
-    return translator(language)(key, days=len(result.days), **said_)
+    if effect.share.median < 0:
+        less = effect.share
+        more = Interval(-less.mean, -less.median, -less.high, -less.low)
+        return translator(language)("whatif.sentence.more", days=len(result.days), share=share_words(more))
+    return translator(language)("whatif.sentence", days=len(result.days), share=share_words(effect.share))
 
 
 def ranged(found: Interval) -> str:

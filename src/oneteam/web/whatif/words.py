@@ -172,12 +172,9 @@ WORDS: Final[dict[str, Text]] = {
     "whatif.delete.sure": _w("Delete this run for good", "이 실험을 완전히 삭제"),
     "whatif.manage": _w("Keep and share", "보관과 공유"),
     "whatif.result": _w("What it would change", "효과"),
-    "whatif.sentence": _w(
-        "Fewer infections over {days} days: {share} ({low} to {high}).", "{days}일 동안 감염 감소: {share} ({low}–{high})."
-    ),
-    "whatif.sentence.more": _w(
-        "More infections over {days} days: {share} ({low} to {high}).", "{days}일 동안 감염 증가: {share} ({low}–{high})."
-    ),
+    "whatif.totals": _w("In numbers", "수치로"),
+    "whatif.sentence": _w("Fewer infections over {days} days: {share}.", "{days}일 동안 감염 감소: {share}."),
+    "whatif.sentence.more": _w("More infections over {days} days: {share}.", "{days}일 동안 감염 증가: {share}."),
     "whatif.settle": _w("In the first week the simulation settles.", "첫 주는 모의실험이 안정되는 기간입니다."),
     "whatif.notes": _w("Assumptions and repairs", "가정과 보정"),
     "whatif.seconds": _w("{seconds} s", "{seconds}초"),
@@ -194,7 +191,7 @@ WORDS: Final[dict[str, Text]] = {
     "whatif.chart.hospital": _w("People in hospital by day", "일별 입원 환자"),
     "whatif.chart.deaths": _w("Deaths by day", "일별 사망"),
     "whatif.chart.about": _w(
-        "Lines: medians. Shading: {levels}% of {members} simulations.", "선: 중앙값. 음영: 모의실험 {members}회의 {levels}%."
+        "Lines: medians. Shading: {levels} of {members} simulations.", "선: 중앙값. 음영: 모의실험 {members}회의 {levels}."
     ),
     "whatif.with": _w("with the measures", "조치 있음"),
     "whatif.without": _w("without", "조치 없음"),

@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -129,6 +130,14 @@ class Team:
         os.kill(child.process.pid, number)
         self.processes.until_ended([child], START_S, good=(0, -number))
 
+    def wait(self, true: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        end = time.monotonic() + START_S
+        while not true():
+            assert time.monotonic() < end, "not in time"
+            self.processes.check()
+            time.sleep(0.01)
+
     def _words(self, name: str) -> tuple[str | Path, ...]:
         if name != "hub":
             return "node", "serve", "--home", self.folder.home(name)
@@ -207,15 +216,22 @@ def run(file: Path, out: Path, strike: Callable[[int, str, float], None] | None 
         return asyncio.run(run_study(file, out))
 
 
-def once(number: int, step: str, work: Callable[[], object]) -> Callable[[int, str, float], None]:
-    """Does something the first time that a question comes to a step."""
-    left = [work]
+class Blow:
+    """Does something the first time that a question comes to a step.
 
-    def strike(asked: int, now: str, _done: float) -> None:
-        if left and (asked, now) == (number, step):
-            left.pop()()
+    Args:
+        number: of the question, from 1 on.
+        step: as `Watched` tells it.
+        work: what to do.
+    """
 
-    return strike
+    def __init__(self, number: int, step: str, work: Callable[[], object]) -> None:
+        self._when, self._work, self.struck = (number, step), work, False
+
+    def __call__(self, asked: int, step: str, _done: float) -> None:
+        if not self.struck and (asked, step) == self._when:
+            self.struck = True
+            self._work()
 
 
 def elsewhere(work: Callable[[], object]) -> None:

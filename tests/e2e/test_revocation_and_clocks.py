@@ -21,7 +21,7 @@ from oneteam.app.oversight import Oversight
 from oneteam.core.canonical import content_id
 from oneteam.core.errors import OneteamError, ReplayError
 from oneteam.core.model import Agreement, Query
-from tests.e2e.conftest import CHARGE, FIRST_DAY, KNOWN_ON, RHO, START_S, Team, command, elsewhere, once, presence, read, run
+from tests.e2e.conftest import CHARGE, FIRST_DAY, KNOWN_ON, RHO, START_S, Blow, Team, command, elsewhere, presence, read, run
 
 TOLERATED_S = SKEW.total_seconds()
 ARRIVALS = f"""
@@ -42,7 +42,7 @@ def test_a_revocation_in_the_middle_holds_at_once_and_the_study_goes_on_without(
         told = revoke(Oversight(team.folder.home("bluewave")), travel.id, "no longer needed", datetime.now(UTC))
         assert told.not_told == ()
 
-    ran = run(file, out, once(2, "asked", lambda: elsewhere(officer)))
+    ran = run(file, out, Blow(2, "asked", lambda: elsewhere(officer)))
     # The first week was answered, the second was refused, and the other Agreement goes on.
     assert [row["code"] for row in ran.refusals] == ["trust.refused, agreement.revoked"]
     assert [row["measure"] for row in ran.refusals] == ["arrivals"]
@@ -52,7 +52,10 @@ def test_a_revocation_in_the_middle_holds_at_once_and_the_study_goes_on_without(
     assert [row["measure"] for row in told["releases"]] == ["arrivals", "presence"]
     assert [row["code"] for row in told["refusals"]] == ["trust.refused, agreement.revoked"]
     assert (ran.states["report"], ran.failed) == ("done", {})
-    assert read(out / "summary.json")["refusals"] == 1
+    summary, report = read(out / "summary.json"), (out / "report.html").read_text(encoding="utf-8")
+    assert [row["measure"] for row in summary["unanswered"]] == ["arrivals"]
+    assert "Missing: arrivals, 2020-01-27 – 2020-02-02. Not answered (trust.refused, agreement.revoked)" in report
+    assert "빠진 자료: arrivals" in report
     releases = next(step for step in read(out / "progress.json")["steps"] if step["step"] == "releases")
     assert "1 refused" in releases["detail"]
     # Nobody was charged for the refused one; asking again does not help, and is not done.

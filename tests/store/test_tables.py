@@ -192,6 +192,17 @@ def test_a_writer_that_cannot_close_leaves_no_temporary_file(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_writer_that_finds_no_room_at_all_leaves_nothing_open_and_no_temporary_file(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq, "ParquetWriter", full)
+    with pytest.raises(DiskFullError):
+        ParquetWriter(tmp_path / "a.parquet", ROWS.schema)
+    assert list(tmp_path.iterdir()) == []
+    assert not [link for link in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{link}").startswith(str(tmp_path))]
+
+
 def test_writer_streams_batches_and_forgets_on_error(tmp_path):
     with ParquetWriter(tmp_path / "a.parquet", ROWS.schema) as writer:
         writer.write(ROWS)

@@ -39,7 +39,8 @@ _SHORT_GRACE_S: Final = 0.001
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
 _LONGEST_SKEW_S: Final = 86_400.0
-_TELL_S: Final = 0.5
+_TELL_S: Final = 10.0
+_TELLS: Final = 32
 _MAX_EXCHANGES: Final = 4
 _MAX_WORK: Final = 64
 _INLINE_BYTES: Final = 256 * 1024
@@ -114,7 +115,7 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._exchanges: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
-        self._told: dict[str, float] = {}
+        self._told: dict[str, tuple[float, int]] = {}
         self._saving: asyncio.Task[None] | None = None
         self._fresh = True
         self._pause_s = 0.0
@@ -176,7 +177,8 @@ class Courier:
             answer = await asyncio.wait_for(asked.answer, timeout_s)
         except TimeoutError:
             raise UnreachableError(
-                f"{receiver}: no answer to '{kind}' within {timeout_s:g} s", hint=f"Ask {receiver} whether its node is running and its clock is right."
+                f"{receiver}: no answer to '{kind}' within {timeout_s:g} s",
+                hint=f"Ask {receiver} whether its node is running and its clock is right.",
             ) from None
         finally:
             self._asked.pop(message.id, None)
@@ -302,9 +304,12 @@ class Courier:
                 asked.answer.set_exception(ReplayError(f"{message.sender}: its clock is {where}", hint=CLOCKS))
             return
         now_s = asyncio.get_running_loop().time()
+        since_s, told = self._told.get(message.sender, (now_s, 0))
+        if now_s - since_s > _TELL_S:
+            since_s, told = now_s, 0
         # Not for letters that somebody has kept for long, and not for every one of many.
-        if abs(ahead) < _LONGEST_SKEW_S and now_s - self._told.get(message.sender, -_TELL_S) >= _TELL_S:
-            self._told[message.sender] = now_s
+        if abs(ahead) < _LONGEST_SKEW_S and told < _TELLS:
+            self._told[message.sender] = since_s, told + 1
             _spawn(self._tasks, self._tell_untimely(message, err))
 
     async def _tell_untimely(self, message: Message, err: ReplayError) -> None:

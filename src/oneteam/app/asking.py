@@ -198,7 +198,8 @@ async def _until_present(member: MemberNode, query: Query, agreement: Agreement,
         if len(there) >= needed and len(set(there) & set(query.owners)) >= bring:
             return
         if loop.time() >= end:
-            told = "; ".join(away.values())
+            reached = member.node.connected.is_set()
+            told = "; ".join(away.values()) if reached else f"the hub {member.home.settings.hub} does not answer"
             raise UnreachableError(f"{told}: too few members are there", hint="Nobody was asked and nothing was paid. Ask again later.")
         await asyncio.sleep(LOOK_S)
 

@@ -67,8 +67,8 @@ class NodeDesk:
         """Do one thing.
 
         Args:
-            what: ``status``, ``query`` (``query``, ``attempts``, ``reason``, ``present_within_s``), ``catalog`` (``member``), ``revoke`` (``revocation``),
-                ``reload`` or ``compare`` (what others hold of the own log).
+            what: ``status``, ``query`` (``query``, ``attempts``, ``reason``, ``parent``, ``present_within_s``), ``catalog`` (``member``),
+                ``revoke`` (``revocation``), ``reload`` or ``compare`` (what others hold of the own log).
             arguments: by name.
             progress: told how far it is.
 

@@ -38,6 +38,8 @@ DRAFTS: Final = "drafts"
 """Folder of a home with drafts that wait for the privacy officer."""
 NEWEST_NOTES: Final = 64
 _CHUNK: Final = 500
+_DECIDED: Final = {"permit": "permitted", "refuse": "refused", "act": "acted"}
+"""Kinds of entries that are decisions."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class DecisionView:
     Args:
         index: of the log's entry.
         at: when.
-        decision: ``answered``, ``permitted`` (and not answered yet, or never) or ``refused``.
+        decision: ``answered``, ``permitted`` (and not answered yet, or never), ``refused``, or ``acted`` (on a Command).
         asker: who asked, None when the request could not be read.
         agreement: id of the Agreement, if any.
         query: id of the query, if any.
@@ -345,7 +347,7 @@ class Oversight:
             for index, entry in reversed(list(log.entries(first, end - first))):
                 if entry.kind == "release" and entry.request:
                     left.add(entry.request)
-                elif entry.kind in {"permit", "refuse"}:
+                elif entry.kind in _DECIDED:
                     if len(found) == count:
                         return found, found[-1].index
                     found.append(_decision(index, entry, kept, releases, answered=entry.request in left or entry.release is not None))
@@ -486,12 +488,12 @@ def _decision(index: int, entry: AuditEntry, kept: dict[str, Kept], releases: di
     measures: tuple[str, ...] = ()
     if release is not None:
         measures = (release.measure,)
-    elif agreement is not None:
+    elif agreement is not None and entry.kind != "act":
         measures = tuple(measure.name for measure in agreement.agreement.measures)
     return DecisionView(
         index=index,
         at=entry.at,
-        decision="refused" if entry.kind == "refuse" else "answered" if answered else "permitted",
+        decision=_DECIDED[entry.kind] if entry.kind != "permit" or not answered else "answered",
         asker=entry.requester,
         agreement=entry.agreement,
         query=entry.query,

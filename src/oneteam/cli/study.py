@@ -82,7 +82,7 @@ def verify(
 ) -> None:
     """Check the signatures of every Release, and every file against the provenance."""
     from oneteam.app.study.folder import StudyFolder
-    from oneteam.app.study.provenance import verify as check
+    from oneteam.app.study.verifying import verify as check
     from oneteam.cli.render import print_json, print_rows, say
 
     found = check(StudyFolder(folder.resolve()), home)
@@ -90,6 +90,8 @@ def verify(
         print_json(found.as_dict())
     elif found.valid:
         say(f"{found.releases} Releases: signatures hold. {found.files} files are as they were written.")
+        if found.home is not None:
+            say(f"The keys are those of the roster in {found.home}.")
     else:
         print_rows("What does not fit", [{"code": code, "what": message} for code, message in found.faults])
     if not found.valid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final
@@ -12,7 +13,7 @@ MOST: Final = 20_000
 
 
 class Rates:
-    """A bucket of tokens for every name; tokens flow in evenly and are taken at will.
+    """A bucket of tokens for every name; tokens flow in evenly and are taken at will. Safe between threads.
 
     Args:
         per_s: tokens that flow in.
@@ -31,20 +32,24 @@ class Rates:
     def __init__(self, per_s: float, burst: float, clock: Callable[[], float]) -> None:
         self._per_s, self._burst, self._clock = per_s, burst, clock
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        # Two at once must not both be given the last token.
+        self._lock = threading.Lock()
 
     def take(self, name: Hashable) -> int:
         """Take a token; 0, or how many seconds to wait."""
-        now = self._clock()
-        level, at = self._buckets.get(name, (self._burst, now))
-        level = min(self._burst, level + (now - at) * self._per_s)
-        wait = 0 if level >= 1 else math.ceil((1 - level) / self._per_s)
-        self._buckets[name] = (level - 1 if not wait else level, now)
-        self._buckets.move_to_end(name)
-        if len(self._buckets) > MOST:
-            self._buckets.popitem(last=False)
-        return wait
+        with self._lock:
+            now = self._clock()
+            level, at = self._buckets.get(name, (self._burst, now))
+            level = min(self._burst, level + (now - at) * self._per_s)
+            wait = 0 if level >= 1 else math.ceil((1 - level) / self._per_s)
+            self._buckets[name] = (level - 1 if not wait else level, now)
+            self._buckets.move_to_end(name)
+            if len(self._buckets) > MOST:
+                self._buckets.popitem(last=False)
+            return wait
 
     def give_back(self, name: Hashable) -> None:
         """Return a token, as after a right password."""
-        level, at = self._buckets.get(name, (self._burst, self._clock()))
-        self._buckets[name] = (min(self._burst, level + 1), at)
+        with self._lock:
+            level, at = self._buckets.get(name, (self._burst, self._clock()))
+            self._buckets[name] = (min(self._burst, level + 1), at)

@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from oneteam.app.study.ensemble import draw_of
+from oneteam.app.study.folder import StudyFolder
 from oneteam.app.study.known import known_on
 from oneteam.app.study.mobility import Trips
 from oneteam.app.study.run import run_study
 from oneteam.app.study.tables import _pooled
 from oneteam.app.study.toml import to_toml
-from oneteam.core.errors import MissingColumnError, NothingFoundError, WrongTypeError
+from oneteam.app.study.verifying import verify
+from oneteam.core.errors import MissingColumnError, NothingFoundError, UnknownValueError, WrongTypeError
 from tests.app.study.conftest import listed, read, study_text
 
 TABLES = """
@@ -87,6 +89,59 @@ def test_dated_files_are_cut(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "a.parquet")
     assert known_on(tmp_path / "a.parquet", tmp_path / "b.parquet", date(2020, 3, 1)) == 1
     assert pq.read_table(tmp_path / "b.parquet")["value"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("week_start,trips\n2020-02-24,1\n2020-03-02,2\n", ["2020-02-24"]),
+        ("month,value\n2020-02,1\n2020-03,2\n", ["2020-02"]),
+        ("date,report_date,n\n2020-02-28,2020-03-02,1\n2020-02-28,2020-03-01,2\n2020-02-27,,3\n", ["2020-02-28", "2020-02-27"]),
+    ],
+)
+def test_a_row_is_known_when_all_its_days_are_over(tmp_path: Path, text: str, kept: list[str]) -> None:
+    day = date(2020, 3, 1)
+    (tmp_path / "a.csv").write_text(text)
+    assert known_on(tmp_path / "a.csv", tmp_path / "b.csv", day) == 1
+    assert [line.split(",")[0] for line in (tmp_path / "b.csv").read_text().splitlines()[1:]] == kept
+    header, *rows = [line.split(",") for line in text.splitlines()]
+    columns = {name: pa.array([row[i] or None for row in rows]) for i, name in enumerate(header)}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert known_on(tmp_path / "a.parquet", tmp_path / "b.parquet", day) == 1
+    assert pq.read_table(tmp_path / "b.parquet")[header[0]].to_pylist() == kept
+    pq.write_table(pa.table({"date": ["2020-02-28", "March"]}), tmp_path / "a.parquet")
+    with pytest.raises(WrongTypeError, match="date: must be dates like 2020-01-31"):
+        known_on(tmp_path / "a.parquet", tmp_path / "b.parquet", day)
+
+
+def test_a_table_of_means_may_be_without_dates(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("country,value\nVN,3\n")
+    with pytest.raises(MissingColumnError):
+        known_on(tmp_path / "a.csv", tmp_path / "b.csv", date(2020, 3, 1))
+    assert known_on(tmp_path / "a.csv", tmp_path / "b.csv", date(2020, 3, 1), undated=True) == 0
+    assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
+
+
+def test_two_files_of_one_name_are_refused(public: Path) -> None:
+    (public / "other").mkdir()
+    cases = next(line for line in (public / "study.toml").read_text().splitlines() if line.startswith("file = ") and "cases" in line)
+    name = cases.split('"')[1]
+    (public / "other" / Path(name).name).write_bytes((public / name).read_bytes())
+    text = (public / "study.toml").read_text()
+    (public / "study.toml").write_text(text.replace(cases, f'{cases}\nages = "other/{Path(name).name}"'))
+    with pytest.raises(UnknownValueError, match="two files of one name"):
+        asyncio.run(run_study(public / "study.toml", public / "out"))
+
+
+def test_what_a_study_no_longer_asks_for_is_not_left_in_it(public: Path) -> None:
+    asyncio.run(run_study(public / "study.toml", public / "out"))
+    assert (public / "out" / "scenario" / "comparison.json").is_file()
+    text = (public / "study.toml").read_text()
+    (public / "study.toml").write_text(text[: text.index("[scenario]")] + text[text.index("[alerts]") :])
+    ran = asyncio.run(run_study(public / "study.toml", public / "out"))
+    assert ran.states["scenario"] == "skipped"
+    assert not (public / "out" / "scenario" / "comparison.json").exists()
+    assert verify(StudyFolder(public / "out")).valid
 
 
 def test_draws_keep_the_mean_and_are_never_negative() -> None:

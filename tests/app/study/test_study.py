@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 
 from oneteam.alliance.home import Home
 from oneteam.app.study.folder import StudyFolder
-from oneteam.app.study.provenance import verify
 from oneteam.app.study.run import TITLES, Ran, run_study
+from oneteam.app.study.verifying import verify
 from oneteam.app.study.whatif import run_what_if, scenario_of
 from oneteam.cli.main import app
-from oneteam.core.errors import BadSignatureError, DatasetBusyError, DiskFullError
+from oneteam.core.errors import BadSignatureError, DatasetBusyError, DiskFullError, FileUnreadableError, UnknownValueError
 from oneteam.core.model import Alert, Context
 from oneteam.privacy.combine import read_release
 from oneteam.store import tables
@@ -215,6 +215,47 @@ def test_verify_finds_what_was_changed(done: tuple[Ran, Path], tmp_path: Path) -
     result = CliRunner().invoke(app, ["study", "verify", str(tmp_path / "out"), "--json"])
     assert result.exit_code == 77
     assert not json.loads(result.stdout)["valid"]
+
+
+@pytest.mark.parametrize(
+    "name", ["contexts.jsonl", "releases/refusals.json", "report.html", "summary.json", "alerts/alerts.json", "notes.txt"]
+)
+def test_verify_finds_a_change_in_any_file(done: tuple[Ran, Path], tmp_path: Path, name: str) -> None:
+    shutil.copytree(done[1], tmp_path / "out")
+    with (tmp_path / "out" / name).open("ab") as file:
+        file.write(b" \n" if not name.endswith("refusals.json") else b"")
+    if name.endswith("refusals.json"):
+        (tmp_path / "out" / name).write_text("[]")
+    assert [message.partition(":")[0] for _, message in verify(StudyFolder(tmp_path / "out")).faults] == [name]
+
+
+def test_verify_finds_what_was_added_and_trusts_no_home_in_the_study(done: tuple[Ran, Path], alliance: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done[1], out)
+    (out / "alerts" / "more.xml").write_text("<alert/>")
+    agreement = next((out / "agreements").glob("*.json"))
+    agreement.write_text(agreement.read_text() + " ")
+    names = {message.partition(":")[0] for _, message in verify(StudyFolder(out)).faults}
+    assert {"alerts/more.xml", f"agreements/{agreement.name}"} <= names
+    (out / ".steps" / "root.json").write_text(json.dumps({"root": str(out)}))
+    with pytest.raises(UnknownValueError, match="within the study"):
+        verify(StudyFolder(out))
+    told = read(out / "provenance.json")
+    told["steps"][0]["outputs"]["../../elsewhere"] = "0" * 64
+    (out / "provenance.json").write_text(json.dumps(told))
+    with pytest.raises(FileUnreadableError, match="below the study"):
+        verify(StudyFolder(out), alliance / "agency")
+
+
+def test_a_study_is_its_owners_and_no_link_leads_out_of_it(done: tuple[Ran, Path], tmp_path: Path) -> None:
+    assert done[1].stat().st_mode & 0o077 == 0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.toml").touch()
+    (tmp_path / "out" / ".lock").symlink_to(tmp_path / "other" / "made")
+    with pytest.raises(UnknownValueError, match="cannot be opened"), StudyFolder(tmp_path / "out").claimed():
+        pass
+    assert not (tmp_path / "other" / "made").exists()
 
 
 def test_a_broken_release_is_never_used(done: tuple[Ran, Path], own: Path, tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ def test_a_plan_without_faults(study: Path) -> None:
         ({"share": 0.0}, "share"),
         ({"zones": ("99",)}, "zones"),
         ({"zones": ("",)}, "zones"),
+        ({"zones": ("\x00\u202e9",)}, "zones"),
+        ({"kind": "contacts", "setting": "\x00\u202e", "reduction": 0.5}, "setting"),
         ({"ages": (20, 30)}, "ages"),
         ({"kind": "close_schools"}, "kind"),
         ({"kind": "border", "reduction": 0.5}, "kind"),

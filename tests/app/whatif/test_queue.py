@@ -251,7 +251,8 @@ def test_the_real_worker_writes_a_comparison(study: Path) -> None:
         folder = store.folder(meta.id)
         names = {path.name for path in folder.iterdir()}
         assert names == {
-            "meta.json", "scenario.toml", "comparison.json", "baseline-national.parquet", "scenario-national.parquet", "averted-zones.parquet"
+            "meta.json", "scenario.toml", "comparison.json",
+            "baseline-national.parquet", "scenario-national.parquet", "averted-zones.parquet",
         }  # fmt: skip
         assert json.loads((folder / "comparison.json").read_text())["out"] == meta.id
         result = read_result(folder, store.scenario(meta.id))

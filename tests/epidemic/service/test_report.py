@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from oneteam.cli.epidemic_report import register
 from oneteam.core.errors import FileUnreadableError, NothingFoundError, UnknownValueError
+from oneteam.core.model import Text
 from oneteam.epidemic.report.findings import findings, where_next
 from oneteam.epidemic.report.what_if_section import DOWNSCALED, share_by_place
 from oneteam.epidemic.service.report import write_report
@@ -191,6 +192,19 @@ def test_old_imports_are_pointed_out(whole, tmp_path):
     assert "days before the forecast" in warning.en
 
 
+def test_past_intervals_that_did_not_hold_are_said_to_be_too_narrow(whole):
+    study = read_study(files(whole), SETTINGS)
+    scores = json.loads(json.dumps(study.scores))
+    row = next(r for r in scores["models"] if r["model"] == study.model)
+    row |= {"tasks": 100, "coverage_95": 0.69}
+    found = where_next(replace(study, scores=scores))
+    assert found.grade == "partly"
+    assert found.warning is not None
+    assert "31% of outcomes fell outside" in found.warning.en
+    row["coverage_95"] = 0.93
+    assert where_next(replace(study, scores=scores)).grade == "checked"
+
+
 def test_a_record_from_weeks_that_all_went_one_way_carries_a_warning(whole, monkeypatch):
     study = read_study(files(whole), SETTINGS)
     monkeypatch.setattr("oneteam.epidemic.report.findings.SOME_TASKS", 5)
@@ -252,6 +266,16 @@ def test_what_is_absent_is_said_to_be_absent(tmp_path):
     checked(text)
     assert "No track record" in text
     assert "more cases than in 75%" in text
+
+
+def test_too_few_cases_for_any_rt_do_not_stop_the_page(whole, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(whole, folder)
+    rt = folder / "situation" / "rt.csv"
+    rt.write_text(rt.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    settings = ReportSettings(aggregate="ALL", language="en", notes=((Text(en="Members"), Text(en="Missing: <od>")),))
+    write_report(ReportFiles.of_study(folder), folder / "report.html", settings)
+    assert "Missing: &lt;od&gt;" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_place_without_population_has_no_rate_and_does_not_stop_the_page(tmp_path):

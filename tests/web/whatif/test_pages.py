@@ -74,7 +74,7 @@ def test_from_the_form_to_the_result(app: FastAPI, study: Path, ann: Browser, be
     assert sorted(data["at"] for data in progress[:-1]) == [data["at"] for data in progress[:-1]]
 
     page = ended(ann, address)
-    for words in ("Home", "30% of workers working from home in Region 11", "Hospital days", "Worst day", "chance"):
+    for words in ("Home", "30% of workers working from home in Region 11", "Infections on the worst day", "Worst day", "chance"):
         assert words in page, words
     chart = ann.get(re.search(r'data-url="(/api/[^"]*infections[^"]*)"', page)[1].replace("&amp;", "&")).json()  # type: ignore[index]
     assert [s["id"] for s in chart["series"]] == ["without", "with"]

@@ -117,7 +117,7 @@ class Demo:
         children = []
         for name in CARRIERS:
             data = self.folder.home(name) / "data"
-            data.parent.mkdir(parents=True, exist_ok=True)
+            data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             words = ("telecom", "ingest", country / name, "--out", data, "--zones", country / "zones.csv", "--shapes", shapes, "--json")
             children.append(self.processes.start(f"{name}-ingest", *words))
         self.processes.until_ended(children, INGEST_S)

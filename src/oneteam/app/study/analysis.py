@@ -145,7 +145,7 @@ def stays_file(study: StudyFile, sources: Sources, folder: StudyFolder) -> Path 
     """Days abroad by country."""
     table = study.table("days_abroad")
     if table is not None:
-        return sources.need(table.file)
+        return sources.known(table.file)
     made = folder.path(DAYS_ABROAD)
     return made if made.exists() else None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from oneteam.core.errors import DatasetBusyError, FileUnreadableError, UnknownValueError
-from oneteam.store.tables import write_atomically
+from oneteam.store.tables import disk_errors, write_atomically
 
 STUDY_FILE: Final = "study.toml"
 LOCK: Final = ".lock"
@@ -49,20 +49,28 @@ class StudyFolder:
             if path.relative_to(self.root).parts[0] != OTHERS and path.is_file():
                 path.unlink(missing_ok=True)
 
+    def _lock(self) -> int:
+        try:
+            with disk_errors(LOCK):
+                return os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as err:
+            raise UnknownValueError(f"{self.path(LOCK)}: cannot be opened: {err.strerror}", hint="Give a folder of your own.") from err
+
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Only one process works on a study at a time; the lock ends with the process.
 
         Raises:
             DatasetBusyError: another one does.
-            UnknownValueError: the folder holds something else.
+            UnknownValueError: the folder holds something else, or cannot be written to.
         """
         if self.root.exists() and not self.root.is_dir():
             raise UnknownValueError(f"{self.root}: is a file, must be a folder")
         if self.root.is_dir() and any(self.root.iterdir()) and not (self.path(LOCK).exists() or self.path(STUDY_FILE).exists()):
             raise UnknownValueError(f"{self.root}: holds something that is no study", hint="Give a new folder with --out.")
-        self.root.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Releases are for their recipient; who else may read them is the owner's to say.
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = self._lock()
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 from oneteam.app.study.folder import StudyFolder
 from oneteam.app.study.known import known_on
 from oneteam.app.study.settings import StudyFile
-from oneteam.core.errors import FileUnreadableError
+from oneteam.core.errors import FileUnreadableError, UnknownValueError
 from oneteam.store.tables import sha256_of, write_atomically
 
 KNOWN = "inputs"
 """Copies of dated files as known on the day."""
 WORLD = "world"
 """Copies of files that the scenario's world is read from, so that the folder can be taken elsewhere."""
+
+UNDATED = ("days_abroad", "presence")
+"""Public tables that may be without dates: means over a time long past."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def dated_files(study: StudyFile) -> dict[str, str]:
         named = {"importation_cases": given.cases, "prevalence": given.prevalence, "flights": given.flights, "observed": given.observed}
         found |= {name: path for name, path in named.items() if path}
     for table in study.tables:
-        if table.measure in {"movement", "arrivals"}:
+        if table.measure in {"movement", "arrivals", *UNDATED}:
             found[table.measure] = table.file
     return found
 
@@ -87,8 +91,6 @@ def plain_files(study: StudyFile) -> dict[str, str]:
     named = {"geometry": study.places.geometry, "place_geometry": study.places.place_geometry}
     if study.importation:
         named["origins"] = study.importation.origins
-    abroad, presence = study.table("days_abroad"), study.table("presence")
-    named |= {"days_abroad": abroad.file if abroad else None, "presence": presence.file if presence else None}
     return found | {name: path for name, path in named.items() if path}
 
 
@@ -107,7 +109,10 @@ def all_files(study: StudyFile, sources: Sources) -> dict[str, Path]:
 
     Raises:
         FileUnreadableError: one is not there.
+        UnknownValueError: two files of one name, whose copies would take each other's place.
     """
+    for named in (dated_files(study), world_files(study)):
+        _told_apart(named.values())
     found: dict[str, Path] = {}
     for name, given in (dated_files(study) | plain_files(study) | world_files(study)).items():
         path = sources.need(given)
@@ -118,16 +123,20 @@ def all_files(study: StudyFile, sources: Sources) -> dict[str, Path]:
     return found
 
 
+def _told_apart(given: Iterable[str]) -> None:
+    by_name: dict[str, str] = {}
+    for one in given:
+        other = by_name.setdefault(Path(one).name, one)
+        if Path(other) != Path(one):
+            raise UnknownValueError(f"{other} and {one}: two files of one name", hint="The study keeps copies by name: rename one of them.")
+
+
 def copy_inputs(study: StudyFile, sources: Sources) -> dict[str, Any]:
     """Write the copies: dated files up to ``known_on``, and the world's files as they are."""
     later: dict[str, int] = {}
-    names: dict[str, str] = {}
-    for what, given in dated_files(study).items():
-        target = sources.known(given)
-        if target.name in names:
-            target = sources.folder.path(KNOWN, what, target.name)
-        names[target.name] = given
-        later[given] = known_on(sources.need(given), target, study.known_on)
+    undated = {table.file for table in study.tables if table.measure in UNDATED}
+    for given in dict.fromkeys(dated_files(study).values()):
+        later[given] = known_on(sources.need(given), sources.known(given), study.known_on, undated=given in undated)
     for given in world_files(study).values():
         path = sources.need(given)
         for each in sorted(path.glob("contacts_*.csv")) if path.is_dir() else [path]:

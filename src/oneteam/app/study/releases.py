@@ -187,7 +187,7 @@ async def collect(
         again: also ask what was refused before.
 
     Raises:
-        BadSignatureError: a kept Release is not as it was signed.
+        BadSignatureError: a kept Release is not as it was signed, or one answers another query.
     """
     questions = _questions(study, kept_agreements(members.home))
     earlier = {(r.measure, r.first_day, r.last_day, r.query): r for r in read_refusals(folder)}
@@ -254,6 +254,8 @@ async def _ask(
         return None, _refusal(question, err)
     answers.away = False
     release = release_of(answer)
+    if release.query != question.query:
+        raise BadSignatureError(f"{what}: the desk gave a Release of another query")
     answers.new += 1
     answers.kept += bool(answer["kept"])
     answers.spent += 0.0 if answer["kept"] else release.rho

@@ -26,7 +26,7 @@ from oneteam.app.study.progress import Board
 from oneteam.app.study.provenance import write_provenance
 from oneteam.app.study.releases import Answers, Members, collect, content_of
 from oneteam.app.study.settings import StudyFile, read_study_file
-from oneteam.app.study.steps import Record, Step, hashes, run_step
+from oneteam.app.study.steps import Record, Step, forget, hashes, run_step
 from oneteam.app.study.telling import SUMMARY_FILE, rho_of, tell
 from oneteam.app.study.truth import compare_with_truth
 from oneteam.core.canonical import content_id
@@ -190,6 +190,7 @@ async def _steps(run: _Run, members: Members | None) -> None:
     await _do(run, "notices", lambda p: _notices(run, members, p))
     for name, work in (("truth", _truth), ("report", _report)):
         await _do(run, name, lambda p, work=work: asyncio.to_thread(work, run, p))  # type: ignore[misc]
+    run.chain.write(run.folder)
     write_provenance(run.study, run.folder, run.sources.root, run.files, run.answers, run.records, run.skipped | run.failed)
 
 
@@ -200,6 +201,7 @@ async def _do(run: _Run, name: str, work: Callable[[Progress], Any]) -> None:
         record = await work(progress)
     except Skip as reason:
         run.skipped[name] = str(reason)
+        forget(run.folder, name)
         run.board.end(name, "skipped", str(reason))
         return
     except BaseException as err:

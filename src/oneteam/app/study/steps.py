@@ -110,11 +110,19 @@ def clear(folder: StudyFolder, step: Step) -> None:
     """Remove what a step of another key left, so that nothing old is taken for new."""
     for name in step.owns:
         for path in sorted(folder.root.glob(name)):
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
     folder.path(STEPS, f"{step.name}.json").unlink(missing_ok=True)
+
+
+def forget(folder: StudyFolder, name: str) -> None:
+    """Remove what a step made before that has nothing to do now: nothing old may be taken for a part of this study."""
+    before = found(folder, name)
+    for output in before.outputs if before else ():
+        folder.path(output).unlink(missing_ok=True)
+    folder.path(STEPS, f"{name}.json").unlink(missing_ok=True)
 
 
 def hashes(folder: StudyFolder, owns: Sequence[str]) -> dict[str, str]:

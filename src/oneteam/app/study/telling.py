@@ -9,8 +9,9 @@ from typing import Any, Final
 from oneteam.app.study.alerts import read_alerts
 from oneteam.app.study.folder import StudyFolder, read_json
 from oneteam.app.study.inputs import Sources
-from oneteam.app.study.releases import Answers
+from oneteam.app.study.releases import Answers, Refusal
 from oneteam.app.study.settings import StudyFile
+from oneteam.core.model import Text
 from oneteam.core.progress import Progress
 from oneteam.epidemic.service.report import write_report
 from oneteam.epidemic.service.report_inputs import ReportFiles, ReportSettings, read_study
@@ -18,10 +19,11 @@ from oneteam.epidemic.service.report_inputs import ReportFiles, ReportSettings, 
 SUMMARY_FILE: Final = "summary.json"
 REPORT_FILE: Final = "report.html"
 TOP: Final = 10
+MEMBERS: Final = Text(en="Members’ answers", ko="회원 응답")
 
 
-def report_settings(study: StudyFile, reference_date: date) -> ReportSettings:
-    """How the report is made."""
+def report_settings(study: StudyFile, reference_date: date, answers: Answers) -> ReportSettings:
+    """How the report is made; it says what is missing because nobody answered."""
     title = study.title
     return ReportSettings(
         reference_date=reference_date,
@@ -29,6 +31,15 @@ def report_settings(study: StudyFile, reference_date: date) -> ReportSettings:
         threshold=study.forecast.threshold,
         aggregate=study.places.aggregate,
         title=f"{title.en}|{title.ko}" if title.ko else title.en,
+        notes=tuple((MEMBERS, _unanswered(refusal)) for refusal in answers.refusals),
+    )
+
+
+def _unanswered(refusal: Refusal) -> Text:
+    days = f"{refusal.measure}, {refusal.first_day} – {refusal.last_day}"
+    return Text(
+        en=f"Missing: {days}. Not answered ({refusal.code}): {refusal.message}",
+        ko=f"빠진 자료: {days}. 응답 없음 ({refusal.code}): {refusal.message}",
     )
 
 
@@ -48,7 +59,7 @@ def tell(
     study: StudyFile, sources: Sources, folder: StudyFolder, answers: Answers, reference_date: date, progress: Progress
 ) -> dict[str, Any]:
     """Write the report and the summary."""
-    files, settings = report_files(study, sources, folder), report_settings(study, reference_date)
+    files, settings = report_files(study, sources, folder), report_settings(study, reference_date, answers)
     made = write_report(files, folder.path(REPORT_FILE), settings, progress)
     found = read_study(files, settings)
     ranked = [o for o in found.outlooks if o.probability is not None]
@@ -79,6 +90,7 @@ def tell(
         "missing": list(made.missing),
         "releases": len(answers.asked),
         "refusals": len(answers.refusals),
+        "unanswered": [{name: value for name, value in refusal.as_dict().items() if name != "at"} for refusal in answers.refusals],
         "rho_spent": rho_of(answers),
         "alerts": len(read_alerts(folder)),
         "truth": read_json(truth) if truth.is_file() else None,

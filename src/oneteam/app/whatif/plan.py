@@ -105,7 +105,7 @@ def _when_and_where(measure: AnyMeasure, base: Base, end: date) -> Iterator[tupl
         yield "to", f"Give a day from {measure.first} on, or none.", f"{measure.first} 이후의 날을 적거나 비워 두십시오."
     unknown = [code for code in measure.zones[:MOST_ZONES] if not base.knows(code)]
     if unknown:
-        names = ", ".join(code[:40] for code in unknown[:3])
+        names = ", ".join(brief(code) for code in unknown[:3])
         yield "zones", f"No place is called {names}.", f"이런 지역이 없습니다: {names}"
     elif len(measure.zones) > MOST_ZONES:
         yield "zones", f"At most {MOST_ZONES} places.", f"지역은 {MOST_ZONES}곳까지입니다."
@@ -136,8 +136,8 @@ def _possible(measure: AnyMeasure, base: Base) -> Iterator[tuple[str, str, str]]
     if setting is not None and setting not in base.settings:
         yield (
             "setting" if isinstance(measure, ContactCut) else "kind",
-            f"This study's contacts know no setting '{setting[:40]}'; they know: {', '.join(base.settings)}.",
-            f"이 분석의 접촉 자료에는 '{setting[:40]}'이(가) 없습니다. 있는 것: {', '.join(base.settings)}.",
+            f"This study's contacts know no setting '{brief(setting)}'; they know: {', '.join(base.settings)}.",
+            f"이 분석의 접촉 자료에는 '{brief(setting)}'이(가) 없습니다. 있는 것: {', '.join(base.settings)}.",
         )
     if isinstance(measure, Border) and not base.border_matters:
         yield (
@@ -145,6 +145,20 @@ def _possible(measure: AnyMeasure, base: Base) -> Iterator[tuple[str, str, str]]
             "Nobody is infected from abroad in this study's scenario: the measure would change nothing.",
             "이 시나리오에는 해외 유입 감염이 없어 아무것도 바뀌지 않습니다.",
         )
+
+
+def brief(text: str) -> str:
+    """What somebody has typed, short and without marks that cannot be seen, to be repeated to people.
+
+    >>> brief("Seo" + chr(0x202E) + "ul"), brief("x" * 50) == "x" * 40
+    ('Seoul', True)
+    """
+    return printable(text)[:40]
+
+
+def printable(text: str) -> str:
+    """Text on one line without control characters and marks that turn the reading direction."""
+    return " ".join("".join(c if c.isprintable() else " " if c.isspace() else "" for c in text).split())
 
 
 def strength_of(measure: AnyMeasure) -> tuple[str, float]:
@@ -177,14 +191,14 @@ def scenario_of(plan: Plan, base: Base, folder: Path) -> Scenario:
     run = base.scenario.run
     changed = run.model_copy(update={"members": plan.members, "days": run.days if plan.days is None else plan.days})
     world = base.scenario.world
-    moved = {name: _moved(getattr(world, name), base.folder, folder) for name in _PATHS}
+    moved: dict[str, Any] = {name: _moved(getattr(world, name), base.folder, folder) for name in _PATHS}
     moved["od_files"] = tuple(_moved(name, base.folder, folder) for name in world.od_files)
     model = base.scenario.model
     if model.file is not None:
         model = model.model_copy(update={"file": _moved(model.file, base.folder, folder)})
     return base.scenario.model_copy(
         update={
-            "name": plan.title or "what if",
+            "name": printable(plan.title) or "what if",
             "run": changed,
             "world": WorldFiles.model_validate(world.model_dump(by_alias=True) | moved),
             "model": model,

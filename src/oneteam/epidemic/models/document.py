@@ -363,6 +363,8 @@ def parse(text: str, kind: type[D], where: str) -> D:
         return kind.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as err:
         raise DocumentError(f"{where}: not TOML: {err}") from err
+    except RecursionError as err:
+        raise DocumentError(f"{where}: not TOML that can be read: nested too deeply") from err
     except ValidationError as err:
         first = err.errors()[0]
         path = ".".join(str(part) for part in first["loc"]) or "the document"

@@ -20,6 +20,8 @@ STALE_D: Final = 28
 SOME_TASKS: Final = 20
 GOES_ON_D: Final = 7
 FAR_OFF: Final = 0.15
+NARROW: Final = 0.85
+"""Share of outcomes within the 95% interval below which the intervals are said to have been too narrow."""
 ONE_WAY: Final = 0.85
 """From this share of weeks that went the same way a track record is said to be one-sided."""
 Grade = Literal["checked", "partly", "unchecked"]
@@ -86,7 +88,7 @@ def where_next(study: Study) -> Finding:
         grade,
         validation,
         forecast_record(study),
-        joined(warnings, " ", " ") if (warnings := [w for w in (_biased(study), _one_direction(study)) if w]) else None,
+        joined(warnings, " ", " ") if (warnings := [w for w in (_narrow(study), _biased(study), _one_direction(study)) if w]) else None,
     )
 
 
@@ -106,7 +108,7 @@ def _validation(study: Study) -> tuple[Grade, Text]:
     if row is None or scores is None:
         return "unchecked", words("Not checked: past forecasts were not scored", "검증 안 됨: 과거 예측을 채점하지 않음")
     revised = study.label != "vintage"
-    return "checked", words(
+    return "partly" if _narrow(study) else "checked", words(
         f"Checked against {row['tasks']:,} past outcomes" + (", on data as revised later" if revised else ""),
         f"과거 실제값 {row['tasks']:,}개와 대조해 검증" + (" (사후 수정 자료 기준)" if revised else ""),
     )
@@ -143,6 +145,17 @@ def _middle_chances(study: Study) -> tuple[float, float, int] | None:
         return None
     said, came = (sum(r[key] * r["tasks"] for r in bins) / tasks for key in ("forecast", "observed"))
     return said, came, tasks
+
+
+def _narrow(study: Study) -> Text | None:
+    """A warning where far more outcomes than said fell outside of past intervals."""
+    row = study.score_row
+    if row is None or row["tasks"] < SOME_TASKS or row["coverage_95"] >= NARROW:
+        return None
+    return words(
+        f"Past intervals were too narrow: {1 - row['coverage_95']:.0%} of outcomes fell outside of the 95% interval.",
+        f"과거의 95% 구간은 너무 좁았습니다: 실제값의 {1 - row['coverage_95']:.0%}가 구간 밖이었습니다.",
+    )
 
 
 def _biased(study: Study) -> Text | None:

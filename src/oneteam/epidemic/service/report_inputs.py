@@ -122,6 +122,7 @@ class ReportSettings:
         aggregate: code of the sum over all places, which is not ranked.
         title: of the report; English and Korean may be parted by a bar.
         language: ``en``, ``ko``, ``both``, or both in order.
+        notes: step and text of what the reader should know besides, such as what nobody would answer.
     """
 
     reference_date: date | None = None
@@ -131,6 +132,7 @@ class ReportSettings:
     aggregate: str | None = None
     title: str | None = None
     language: str = "both"
+    notes: tuple[tuple[Text, Text], ...] = ()
 
 
 def read_study(files: ReportFiles, settings: ReportSettings) -> Study:
@@ -174,7 +176,8 @@ def read_study(files: ReportFiles, settings: ReportSettings) -> Study:
         notes=(),
         sources=_sources(files, truth, model_files),
     )
-    return replace(study, notes=tuple(_notes(study, files)))
+    further = [Note(step, what) for step, what in settings.notes]
+    return replace(study, notes=(*further, *_notes(study, files)))
 
 
 def _forecasts(folder: Path, model: str) -> tuple[QuantileForecasts, list[Path]]:

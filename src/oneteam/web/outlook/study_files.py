@@ -259,11 +259,14 @@ class StudyFiles:
 
     @cached_property
     def alerts(self) -> tuple[ReadAlert, ...]:
-        """Alerts, the worst first."""
+        """Alerts, the worst first; of one severity the places that are likeliest to reach the threshold."""
         listed = _json(self.folder / "alerts" / "alerts.json")
         found = [_listed_alert(a) for a in listed] if isinstance(listed, list) else _cap_alerts(self.folder)
         order = ("Extreme", "Severe", "Moderate", "Minor", "Unknown")
-        return tuple(sorted(found, key=lambda a: (order.index(a.severity) if a.severity in order else 9, a.place)))
+        likely = {o.place.code: i for i, o in enumerate(self.study.outlooks)} if self.study else {}
+        return tuple(
+            sorted(found, key=lambda a: (order.index(a.severity) if a.severity in order else 9, likely.get(a.place, 9999), a.place))
+        )
 
     @cached_property
     def origin_weeks(self) -> OriginWeeks | None:

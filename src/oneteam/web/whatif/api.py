@@ -9,7 +9,18 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from oneteam.app.whatif.plan import MOST_TITLE, Plan, check
+from oneteam.app.whatif.plan import (
+    DEFAULT_MEMBERS,
+    FEWEST_DAYS,
+    FEWEST_MEMBERS,
+    MOST_DAYS,
+    MOST_MEASURES,
+    MOST_MEMBERS,
+    MOST_TITLE,
+    Plan,
+    check,
+    printable,
+)
 from oneteam.app.whatif.store import Meta, Reason, State
 from oneteam.core.errors import NotThereError, OneteamError
 from oneteam.epidemic.engine.measures import AnyMeasure
@@ -75,6 +86,15 @@ class RunRow(Row):
     in_words: str
 
 
+class PlanBody(Plan):
+    """A what-if as it is asked for; what is possible beyond this depends on the study (its days, places and settings)."""
+
+    title: Annotated[str, Field(max_length=MOST_TITLE)] = ""
+    days: Annotated[int, Field(ge=FEWEST_DAYS, le=MOST_DAYS)] | None = None
+    members: Annotated[int, Field(ge=FEWEST_MEMBERS, le=MOST_MEMBERS)] = DEFAULT_MEMBERS
+    measures: Annotated[tuple[AnyMeasure, ...], Field(min_length=1, max_length=MOST_MEASURES)]
+
+
 class RunChange(Row):
     """What its author may change of a run; what is left out stays."""
 
@@ -104,7 +124,7 @@ def api_router(runs: Runs) -> APIRouter:  # noqa: C901 - one function for each o
         return [row(request, meta) for meta in runs.seen(me.name)]
 
     @router.post("", status_code=201, responses=_errors(400, 404, 409, 422, 429), summary="Run measures on the study's own scenario")
-    def run(request: Request, me: Analyst, plan: Plan) -> RunRow:
+    def run(request: Request, me: Analyst, plan: PlanBody) -> RunRow:
         check(plan, runs.base())
         return row(request, runs.submit(plan, me.name))
 
@@ -176,7 +196,10 @@ def api_router(runs: Runs) -> APIRouter:  # noqa: C901 - one function for each o
     @router.patch("/runs/{run}", responses=_errors(404, 422), summary="Title, keep or share a run of yours")
     def change(request: Request, me: Analyst, run: RunId, changes: RunChange) -> RunRow:
         runs.own(run, me.name)
-        return row(request, runs.store.change(run, **changes.model_dump(exclude_none=True)))
+        told = changes.model_dump(exclude_none=True)
+        if "title" in told:
+            told["title"] = printable(told["title"])
+        return row(request, runs.store.change(run, **told))
 
     @router.delete("/runs/{run}", status_code=204, responses=_errors(404, 422), summary="Delete a run of yours")
     def delete(me: Analyst, run: RunId) -> None:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import FormData
 
 from oneteam.app.whatif.base import Base
-from oneteam.app.whatif.plan import DEFAULT_MEMBERS, MOST_MEASURES, Fault, Plan, faults_of
+from oneteam.app.whatif.plan import DEFAULT_MEMBERS, MOST_MEASURES, Fault, Plan, brief, faults_of, printable
 from oneteam.core.model import Text
 from oneteam.epidemic.engine.measures import AnyMeasure
 from oneteam.epidemic.engine.scenario import Scenario
@@ -88,16 +89,6 @@ class Draft:
         return replace(self, measures=tuple(one for i, one in enumerate(self.measures) if i != number))
 
 
-class Form(Protocol):
-    """What was sent."""
-
-    def get(self, key: str, default: str = "") -> Any:
-        """The last value of a name."""
-
-    def getlist(self, key: str) -> list[Any]:
-        """All values of a name."""
-
-
 def offered(base: Base) -> tuple[str, ...]:
     """Kinds of measures that can change anything in a study."""
     absent = set()
@@ -154,7 +145,7 @@ def _draft_of(measure: AnyMeasure, base: Base) -> MeasureDraft:
     )
 
 
-def read_form(form: Form) -> Draft:
+def read_form(form: FormData) -> Draft:
     """What was sent, as text; unknown kinds are left out."""
 
     def text(name: str) -> str:
@@ -178,7 +169,7 @@ def read_form(form: Form) -> Draft:
                 text(f"highest_{i}"),
             )
         )
-    return Draft(" ".join(text("title").split()), text("days"), text("members"), tuple(found))
+    return Draft(printable(text("title")), text("days"), text("members"), tuple(found))
 
 
 def plan_of(draft: Draft, base: Base) -> tuple[Plan | None, tuple[Fault, ...]]:
@@ -251,12 +242,12 @@ def _places(draft: MeasureDraft, where: str, base: Base, faults: list[Fault]) ->
         if region in base.regions:
             codes += base.codes_of(region)
         else:
-            unknown.append(region)
+            unknown.append(brief(region))
     for name in re.split(r"[,;\n、，]", draft.zones):
         if name.strip():
             found = base.find(name)
             codes += [found] if found else []
-            unknown += [] if found else [name.strip()[:40]]
+            unknown += [] if found else [brief(name)]
     if unknown:
         names = ", ".join(unknown[:3])
         faults.append(

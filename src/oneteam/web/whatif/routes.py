@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.datastructures import FormData
 
 from oneteam.app.whatif.base import Base
-from oneteam.app.whatif.plan import MOST_MEASURES, MOST_TITLE, Fault
+from oneteam.app.whatif.plan import MOST_MEASURES, MOST_TITLE, Fault, printable
 from oneteam.app.whatif.store import OPEN, Meta
 from oneteam.core.errors import BusyError, DatasetBusyError, NotThereError, OneteamError, UnknownValueError
 from oneteam.epidemic.report.voice import count, day_words
@@ -296,7 +296,7 @@ class Pages:
     ) -> Response:
         """Keep a run of one's own under a title, or no longer."""
         self._runs.own(run, me.name)
-        self._runs.store.change(run, title=" ".join(title.split())[:MOST_TITLE], kept=kept == "yes")
+        self._runs.store.change(run, title=printable(title)[:MOST_TITLE], kept=kept == "yes")
         return RedirectResponse(f"/whatif/{run}#manage", 303)
 
     def share(self, me: Analyst, run: RunId, shared: Annotated[str, Form(max_length=5)] = "yes") -> Response:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from oneteam.app.whatif.base import Base, BaseShelf
-from oneteam.app.whatif.plan import Plan, scenario_of, strength_of, written
+from oneteam.app.whatif.plan import Plan, printable, scenario_of, strength_of, written
 from oneteam.app.whatif.queue import Live, RunQueue
 from oneteam.app.whatif.results import COMPARISON, Result, read_result
 from oneteam.app.whatif.store import Meta, RunStore
@@ -86,7 +86,7 @@ class Runs:
     def submit(self, plan: Plan, author: str) -> Meta:
         """Put a plan without faults into the queue."""
         base = self.base()
-        return self.queue.submit(author, plan.title, lambda folder: written(scenario_of(plan, base, folder)))
+        return self.queue.submit(author, printable(plan.title), lambda folder: written(scenario_of(plan, base, folder)))
 
     def seen(self, account: str) -> list[Meta]:
         """Runs that an account may look at, the newest first."""
@@ -138,7 +138,7 @@ class Runs:
         except OneteamError:
             return None
         title = translator(language)("whatif.study")
-        return Entry(STUDY, title, True, self.in_words(base.scenario, language), "", False, None, "done", True, True, averted_words(result))
+        return Entry(STUDY, title, self.in_words(base.scenario, language), "", False, None, "done", True, True, averted_words(result))
 
     def shown(self, run: str, account: str, language: Language) -> Shown:
         """A finished run, or the study's own.

@@ -12,7 +12,7 @@ from oneteam.epidemic.report.voice import count, day_words, short_day
 from oneteam.web.face import said
 from oneteam.web.language import Language, translator
 from oneteam.web.outlook.catalogue import Figure
-from oneteam.web.outlook.charts import Band, Cell, Column, Grid, Number, Series, SeriesChart, WrittenTable, finite
+from oneteam.web.outlook.charts import Band, Cell, Column, Grid, Kind, Number, Series, SeriesChart, WrittenTable, finite
 from oneteam.web.whatif.runs import MAIN, Shown, share_words
 
 API: Final = "/api/v1/whatif"
@@ -95,7 +95,7 @@ def effect_grid(result: Result, language: Language) -> Grid:
     t = translator(language)
     columns = [Column(id="quantity", label=t("whatif.row.what"))]
     for name in ("without", "with", "averted", "share"):
-        kind = "share" if name == "share" else "count"
+        kind: Kind = "share" if name == "share" else "count"
         columns += [Column(id=f"{name}{end}", label=f"{t(f'whatif.row.{name}')}{end}", kind=kind) for end in ("", "_low_95", "_high_95")]
     rows: list[tuple[Cell, ...]] = []
     for name in COUNTED:
@@ -125,7 +125,7 @@ def effect_table(result: Result, language: Language) -> WrittenTable:
 
 def _peak_rows(effect: Effect, result: Result, language: Language) -> list[tuple[str, ...]]:
     t = translator(language)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     if effect.peak_without is not None and effect.peak_within is not None:
         rows.append((t("whatif.row.peak"), ranged(effect.peak_without), ranged(effect.peak_within), "", ""))
     days = [peak_day(told, result, language) for told in (effect.day_without, effect.day_within)]

@@ -27,6 +27,7 @@ from oneteam.app.desk import at_desk, releases_of
 from oneteam.app.embedded import in_one_process
 from oneteam.app.member_node import MemberNode, OwnLimits, Sources, open_member
 from oneteam.app.notices import NoticeTerms, ask_notice, notify, step
+from oneteam.app.oversight import Oversight
 from oneteam.cli.main import app
 from oneteam.core.errors import (
     BadSignatureError,
@@ -149,6 +150,12 @@ def test_lists_are_written_answers_say_nothing_and_counts_come_as_releases(allie
         assert (acted.requester, acted.agreement, acted.context, acted.dataset) == ("agency", allies.agreement_id, context.id, "mobility")
         assert acted.nano_rho == 0
         assert kinds.index("act") < kinds.index("permit")
+        # Its people see the Command beside the Queries that were decided.
+        own = Oversight(allies.homes[answer.member].folder)
+        decided, _ = own.decisions()
+        own.close()
+        assert [one.decision for one in decided].count("acted") == 1
+        assert all(not one.measures for one in decided if one.decision == "acted")
     told = json.dumps(found.as_dict())
     assert all(f"user{who}" not in told + caplog.text for who in range(1, 40))
 

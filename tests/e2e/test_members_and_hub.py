@@ -124,20 +124,20 @@ def test_the_hub_is_killed_between_questions_and_in_the_middle_of_a_round(team: 
     assert first.states["report"] == "done"
     (out / "releases" / f"{asked(out)[1]}.json").unlink()
     team.everyone()
-    # Nodes that had no hub look for it every ten seconds: now the study waits for them. What it has lost is in the agency's ledger; the third
-    # question is new, and the hub goes again.
+    # Nodes that had no hub look for it every ten seconds: now the study waits for them. What it has lost is in the agency's ledger; the
+    # third question is new, and the hub goes again.
     resumed(team, team.study("hub", presence(hour=11, days=3)), out, Blow(2, "round.open", strike), hit=3, count=3)
 
 
 def test_the_study_is_killed_while_it_asks(team: Team, tmp_path: Path) -> None:
     team.everyone()
-    file, out = team.study("study", presence(hour=16, days=4)), tmp_path / "out"
+    file, out = team.study("study", presence(hour=16, days=3)), tmp_path / "out"
     team.running["study"] = team.processes.start("study", "study", "run", file, "--out", out, "--json")
     team.wait(lambda: any(p.stem != "refusals" for p in out.glob("releases/*.json")))
     team.kill("study")
     before = listed(out, "releases")
     assert not (out / "summary.json").exists(), "it ended before it was killed"
-    queries = complete(run(file, out), out, count=4)
+    queries = complete(run(file, out), out, count=3)
     # The node went on with the round that the study had asked for, and kept its Release.
     assert paid(team, queries) == [{query: [CHARGE] for query in queries}] * 3
     after = listed(out, "releases")

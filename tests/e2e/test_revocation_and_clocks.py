@@ -138,15 +138,13 @@ def test_a_carrier_whose_clock_is_wrong_is_named_and_nobody_pays(team: Team) -> 
                 return content_id(query), err
         return content_id(query), None
 
-    for day, off_s in enumerate((0.8 * TOLERATED_S, -0.8 * TOLERATED_S), start=8):
-        query, none = asyncio.run(asked(off_s, day))
-        assert none is None, none
-        assert [team.charges(name, [query]) for name in CARRIERS] == [{query: [CHARGE]}] * 3
+    query, none = asyncio.run(asked(-0.8 * TOLERATED_S, 8))
+    assert none is None, none
+    assert [team.charges(name, [query]) for name in CARRIERS] == [{query: [CHARGE]}] * 3
     for day, off_s in enumerate((600.0, -7200.0), start=10):
         query, err = asyncio.run(asked(off_s, day))
         assert isinstance(err, ReplayError), err
         assert "bluewave: " in err.message
         assert ("ahead of this member's clock" if off_s > 0 else "the receiver's clock says") in err.message
         assert [team.charges(name, [query]) for name in CARRIERS] == [{query: []}] * 3
-    team.everyone()
     team.verify_logs()

@@ -200,7 +200,7 @@ def test_a_writer_that_finds_no_room_at_all_leaves_nothing_open_and_no_temporary
     with pytest.raises(DiskFullError):
         ParquetWriter(tmp_path / "a.parquet", ROWS.schema)
     assert list(tmp_path.iterdir()) == []
-    assert not [link for link in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{link}").startswith(str(tmp_path))]
+    assert not [link for link in Path("/proc/self/fd").iterdir() if os.path.realpath(link).startswith(str(tmp_path))]
 
 
 def test_writer_streams_batches_and_forgets_on_error(tmp_path):

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from oneteam.app.agreeing import kept_agreements
 from oneteam.app.asking import QueryFile, complete
 from oneteam.app.desk import SOCKET, at_desk
 from oneteam.core.errors import RefusedError, UnknownValueError
-from oneteam.core.keys import encode
+from oneteam.core.keys import Keys, encode
 from oneteam.privacy.agreements import Revocation, agreement_id, sign_revocation
 from oneteam.privacy.book import BOOK_SCHEMA
 from oneteam.privacy.signing import sign_document
@@ -290,6 +291,33 @@ def test_files_that_are_no_agreements_are_refused_in_words(face: FastAPI, raw: b
     answer = upload(officer, raw, name)
     assert answer.status_code in {status, 403}, answer.text
     assert officer.post("/agreements", files={"other": ("x", b"y")}).status_code == 422
+
+
+def test_what_others_write_is_text_on_every_page(allies: Allies, faces: Faces) -> None:
+    officer = signed_in(faces(), "privacy-officer")
+    raw = draft_text(allies).replace(b"A second agreement", b"<script>alert(1)</script>")
+    taken = upload(officer, raw, "second.toml")
+    assert taken.status_code == 303, taken.text
+    for path in ("/agreements", taken.headers["location"]):
+        page = officer.get(path).text
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert(1)" in page
+
+
+def test_what_does_not_hold_under_the_roster_is_left_out_and_hides_nothing(allies: Allies, faces: Faces) -> None:
+    """A signer that has other keys now, and a draft put there by hand: the other Agreements stay readable."""
+    officer = signed_in(faces(), "privacy-officer")
+    stranger = Keys.generate()
+    second = allies.agreement.model_copy(update={"title": allies.agreement.title.model_copy(update={"en": "Second"})})
+    text = sign_document(second, "horizon", stranger)
+    home = allies.homes["skylark"]
+    (home.folder / "agreements" / f"{agreement_id(second)}.json").write_text(text)
+    (home.folder / "drafts").mkdir(exist_ok=True)
+    (home.folder / "drafts" / "mine.toml").write_text("title =")
+    for path in ("/agreements", "/queries", "/alliance"):
+        assert officer.get(path).status_code == 200
+    assert [one["id"] for one in officer.get("/api/v1/agreements").json()] == [allies.agreement_id]
+    assert [one.id for one in kept_agreements(home)] == [allies.agreement_id]
 
 
 def test_another_partys_revocation_is_taken_in(allies: Allies, faces: Faces) -> None:

@@ -173,6 +173,17 @@ def test_only_the_nodes_own_names_are_answered(face: FastAPI) -> None:
     assert Browser(face).get("/health", headers={"host": "localhost:8450"}).status_code == 200
 
 
+def test_no_address_slips_past_the_gate_or_leads_elsewhere(face: FastAPI) -> None:
+    visitor = Browser(face)
+    for path in ("/static/../log", "/static/%2e%2e/log", "//static/x", "/log%3F/static/", "/health%3F/../log", "/log;/static/", "/log%00"):
+        answer = visitor.get(f"{ADDRESS}{path}")
+        assert answer.status_code in {303, 404}, path
+        assert not answer.headers.get("location", "/").startswith("//")
+    page = signed_in(face, "viewer").get(f"{ADDRESS}//elsewhere.example")
+    assert page.status_code == 404
+    assert 'href="//' not in page.text
+
+
 def test_bodies_are_bounded(faces: Faces) -> None:
     app = faces(limits=Limits(body_bytes=1000))
     browser = signed_in(app, "mina")

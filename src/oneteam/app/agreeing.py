@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from oneteam.alliance.home import Home, read_text_file
 from oneteam.app.desk import running_desk
 from oneteam.app.revoking import entry_of, take_revocation
-from oneteam.core.errors import BadSignatureError, NothingFoundError, OneteamError, UnknownValueError
+from oneteam.core.errors import BadSignatureError, InputError, NothingFoundError, OneteamError, TrustError, UnknownValueError
 from oneteam.core.model import Agreement, Text
 from oneteam.core.part import MeasureInfo, actions_of, installed_parts
 from oneteam.privacy.agreements import Revocation, agreement_id, check_agreement, read_agreement
@@ -126,13 +126,23 @@ async def tell_of_revocation(member: Home, text: str, parties: Sequence[str]) ->
 def kept_agreements(member: Home) -> list[Kept]:
     """Every Agreement here, in force or not: those in the book, then files that are not signed by all."""
     with _opened(member) as (_, book, _log):
-        found = {kept.id: kept for kept in book.all()}
+        kept = book.all()
+    return [*kept, *waiting_agreements(member, {one.id for one in kept})]
+
+
+def waiting_agreements(member: Home, known: Collection[str]) -> list[Kept]:
+    """Agreements that stand as files and are not signed by all, but for those that are known.
+
+    What does not hold under the roster in use, as after a signer's change of keys, is left out: it can never be completed.
+    """
     lookup = member.lookup()
+    found = []
     for name, text in member.agreement_texts().items():
-        if name not in found:
-            agreement, signers = read_signed_agreement(text, lookup)
-            found[name] = Kept(agreement, agreement_id(agreement), signers)
-    return list(found.values())
+        if name not in known:
+            with suppress(TrustError, InputError):
+                agreement, signers = read_signed_agreement(text, lookup)
+                found.append(Kept(agreement, agreement_id(agreement), signers))
+    return found
 
 
 def find_agreement(member: Home, which: str) -> Kept:

@@ -1,204 +1,39 @@
 """What a member's own people may look at in their home: members, Agreements and budgets, decisions, Releases, the log and its proof.
 
 Everything is read from the home and its registry, which a running node shares; nobody else's home is ever opened. Signing and revoking are
-in `oneteam.app.agreeing`.
+in `oneteam.app.officer`.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from oneteam.alliance.home import Home, read_text_file
-from oneteam.alliance.roster import SignedRoster, fingerprint, lookup_of, public_keys
-from oneteam.app.desk import running_desk
-from oneteam.core.errors import LogError, NotThereError, OneteamError
-from oneteam.core.model import Member
+from oneteam.alliance.roster import SignedRoster, fingerprint, lookup_of
+from oneteam.app.agreeing import waiting_agreements
+from oneteam.app.log_proof import LogProof, WitnessView, prove_log
+from oneteam.app.oversight_views import DECIDED, AgreementView, DecisionView, MemberView, ReleaseView, decision_of, release_view
+from oneteam.core.errors import InputError, NotThereError
 from oneteam.core.progress import Progress, silent
 from oneteam.privacy.agreements import agreement_id, parse_agreement
-from oneteam.privacy.book import BOOK_SCHEMA, AgreementBook, read_signed_agreement
+from oneteam.privacy.book import BOOK_SCHEMA, AgreementBook
 from oneteam.privacy.ledger import LEDGER_SCHEMA, NANO, Ledger
 from oneteam.privacy.policy import Kept
-from oneteam.store import log_tables
 from oneteam.store.audit_entry import AuditEntry
-from oneteam.store.audit_log import AuditLog, origin_of
-from oneteam.store.log_check import verify_log
+from oneteam.store.audit_log import origin_of
 from oneteam.store.log_reader import LogReader
-from oneteam.store.notes import open_checkpoint
 from oneteam.store.registry import Registry
 from oneteam.store.witness import split_origin
 
 DRAFTS: Final = "drafts"
 """Folder of a home with drafts that wait for the privacy officer."""
-NEWEST_NOTES: Final = 64
 _CHUNK: Final = 500
-_DECIDED: Final = {"permit": "permitted", "refuse": "refused", "act": "acted"}
-"""Kinds of entries that are decisions."""
-
-
-@dataclass(frozen=True)
-class MemberView:
-    """A member of the roster.
-
-    Args:
-        member: its public part.
-        fingerprint: of its keys.
-        me: whether it is this member.
-        held: entries of its log in the largest checkpoint held here; None when none is.
-        held_at: when that came.
-        faults: what was found against its log.
-    """
-
-    member: Member
-    fingerprint: str
-    me: bool
-    held: int | None = None
-    held_at: datetime | None = None
-    faults: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class AgreementView:
-    """An Agreement and how it stands here.
-
-    Args:
-        kept: the Agreement, who has signed, who has revoked.
-        state: as `oneteam.privacy.policy.Kept.state` says; ``draft`` when nobody has signed.
-        rho_spent: what was charged here, at a member that answers; what its kept Releases cost, at one that only receives.
-        mine: whether this member is a party.
-        signed_by_me: whether this member has signed.
-    """
-
-    kept: Kept
-    state: str
-    rho_spent: float
-    mine: bool
-    signed_by_me: bool
-
-    @property
-    def id(self) -> str:
-        """The Agreement's id."""
-        return self.kept.id
-
-    @property
-    def rho_left(self) -> float:
-        """What is left of the budget."""
-        return max(0.0, self.kept.agreement.rho_total - self.rho_spent)
-
-
-@dataclass(frozen=True)
-class DecisionView:
-    """What this node decided on one request.
-
-    Args:
-        index: of the log's entry.
-        at: when.
-        decision: ``answered``, ``permitted`` (and not answered yet, or never), ``refused``, or ``acted`` (on a Command).
-        asker: who asked, None when the request could not be read.
-        agreement: id of the Agreement, if any.
-        query: id of the query, if any.
-        measures: what was asked for, as far as it is known here: the log keeps the query's hash, so all of the Agreement's measures
-            stand here unless the Release is kept too.
-        first_day: of the period asked for, where known.
-        last_day: of it.
-        rho: what was charged.
-        joint: whether it was a share of a joint Release.
-        reasons: codes, for a refusal.
-    """
-
-    index: int
-    at: datetime
-    decision: str
-    asker: str | None
-    agreement: str | None
-    query: str | None
-    measures: tuple[str, ...]
-    first_day: date | None
-    last_day: date | None
-    rho: float
-    joint: bool
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ReleaseView:
-    """A Release that is kept here, without its values.
-
-    Args:
-        query: its query's id.
-        agreement: the Agreement's.
-        recipient: for whom.
-        measure: what was asked.
-        first_day: of its period.
-        last_day: of its period.
-        contributors: whose data are in it.
-        rho: what it cost each privacy unit.
-        kind: ``dp`` or ``threshold``.
-        made_at: when.
-    """
-
-    query: str
-    agreement: str
-    recipient: str
-    measure: str
-    first_day: date
-    last_day: date
-    contributors: tuple[str, ...]
-    rho: float
-    kind: str
-    made_at: datetime
-
-
-@dataclass(frozen=True)
-class WitnessView:
-    """What a member has signed of the own log.
-
-    Args:
-        member: its id.
-        entries: of the largest checkpoint that it cosigned; None when it cosigned none that is kept.
-        at: when it did.
-        asked: ``fits`` when it was asked just now and holds nothing else; an error's code when it could not be; empty when not asked.
-    """
-
-    member: str
-    entries: int | None
-    at: datetime | None
-    asked: str = ""
-
-
-@dataclass(frozen=True)
-class LogProof:
-    """What checking the whole log found.
-
-    Args:
-        ok: whether everything is what it was when it was written.
-        origin: the log's name.
-        entries: how many.
-        root: of the tree, hex.
-        checkpoints: signed checkpoints that fit.
-        charges: charges of the ledger that fit the log's permits.
-        witnesses: what other members hold.
-        seconds: how long it took.
-        at: when it was done.
-        fault: what is wrong, in words.
-    """
-
-    ok: bool
-    origin: str
-    entries: int
-    root: str
-    checkpoints: int
-    charges: int
-    witnesses: tuple[WitnessView, ...]
-    seconds: float
-    at: datetime
-    fault: str = ""
 
 
 @dataclass
@@ -284,16 +119,13 @@ class Oversight:
             return ()
         found = {kept.id: kept for kept in book.all()}
         drafts: dict[str, Kept] = {}
-        lookup = self.home.lookup()
-        for name, text in self.home.agreement_texts().items():
-            if name not in found:
-                agreement, signers = read_signed_agreement(text, lookup)
-                found[name] = Kept(agreement, agreement_id(agreement), signers)
+        found |= {kept.id: kept for kept in waiting_agreements(self.home, found)}
         for path in sorted((self.folder / DRAFTS).glob("*.toml")):
-            draft = parse_agreement(read_text_file(path), path.name)
-            identity = agreement_id(draft)
-            if identity not in found:
-                drafts[identity] = Kept(draft, identity, ())
+            with suppress(InputError):  # whoever put it there by hand is told by `oneteam agreement show`
+                draft = parse_agreement(read_text_file(path), path.name)
+                identity = agreement_id(draft)
+                if identity not in found:
+                    drafts[identity] = Kept(draft, identity, ())
         return (*(self._view(kept) for kept in found.values()), *(self._view(kept, draft=True) for kept in drafts.values()))
 
     def agreement(self, identity: str) -> AgreementView:
@@ -347,10 +179,10 @@ class Oversight:
             for index, entry in reversed(list(log.entries(first, end - first))):
                 if entry.kind == "release" and entry.request:
                     left.add(entry.request)
-                elif entry.kind in _DECIDED:
+                elif entry.kind in DECIDED:
                     if len(found) == count:
                         return found, found[-1].index
-                    found.append(_decision(index, entry, kept, releases, answered=entry.request in left or entry.release is not None))
+                    found.append(decision_of(index, entry, kept, releases, answered=entry.request in left or entry.release is not None))
             end = first
         return found, None
 
@@ -360,7 +192,7 @@ class Oversight:
         names = ledger.kept_releases()
         for name in names:
             if name not in kept:  # what is kept once never changes
-                kept[name] = _release(*name, ledger.described_release(*name))
+                kept[name] = release_view(*name, ledger.described_release(*name))
         return tuple(kept[name] for name in names)
 
     def why_not(self) -> str:
@@ -375,61 +207,10 @@ class Oversight:
         """Recompute the log's tree from its entries; compare it with every checkpoint, every cosignature and the ledger.
 
         Args:
-            asked: what came of asking the witnesses, as `ask_witnesses` gives it.
+            asked: what came of asking the witnesses, as `oneteam.app.log_proof.ask_witnesses` gives it.
             progress: told how far it is.
         """
-        began, home = time.perf_counter(), self.home
-        log = AuditLog(self.registry, origin_of(home.id), home.keys, self.now)
-        origin = log.origin
-        try:
-            with self.registry.read() as db:
-                found = verify_log(db, home.keys.public.verify, progress)
-            charges = Ledger(self.registry).check_against(log)
-            witnesses = self._witnesses(asked)
-        except OneteamError as err:
-            seconds = time.perf_counter() - began
-            return LogProof(
-                ok=False,
-                origin=origin,
-                entries=log.size,
-                root="",
-                checkpoints=0,
-                charges=0,
-                witnesses=tuple(asked),
-                seconds=seconds,
-                at=self.now(),
-                fault=err.message,
-            )
-        return LogProof(
-            ok=True,
-            origin=found.origin,
-            entries=found.entries,
-            root=found.root,
-            checkpoints=found.checkpoints,
-            charges=charges,
-            witnesses=witnesses,
-            seconds=time.perf_counter() - began,
-            at=self.now(),
-        )
-
-    def _witnesses(self, asked: Sequence[WitnessView]) -> tuple[WitnessView, ...]:
-        """The largest checkpoint of the own log that each other member has cosigned; every signature is checked."""
-        if self.roster is None:
-            return ()
-        others = {origin_of(m.id): public_keys(m).verify for m in self.roster.roster.members if m.id != self.home.id}
-        told = {one.member: one.asked for one in asked}
-        signed: dict[str, tuple[int, datetime]] = {}
-        with self.registry.read() as db:
-            notes = log_tables.newest_notes(db, NEWEST_NOTES)
-        for size, note in notes:
-            for name, at in open_checkpoint(note, self.home.keys.public.verify, others).cosigned.items():
-                signed.setdefault(name, (size, at))
-        found = []
-        for name in others:
-            member = name.rpartition("/")[2]
-            size_at = signed.get(name)
-            found.append(WitnessView(member, size_at[0] if size_at else None, size_at[1] if size_at else None, asked=told.get(member, "")))
-        return tuple(found)
+        return prove_log(self.home, self.registry, self.roster, self.now, asked, progress)
 
     def _look(self) -> _Opened:
         with self._lock:
@@ -456,68 +237,8 @@ class Oversight:
         return AgreementView(kept, state, spent, mine=me in agreement.parties, signed_by_me=me in kept.signed_by)
 
 
-async def ask_witnesses(home: Home) -> list[WitnessView]:
-    """Have the running node ask every other member what it holds of this member's log, now; nothing when no node runs.
-
-    Raises:
-        LogError: somebody holds a checkpoint that this log does not continue.
-    """
-    desk = await running_desk(home)
-    if desk is None:
-        return []
-    try:
-        answer = await desk.do("compare", {})
-    except LogError:
-        raise
-    except OneteamError:
-        return []
-    failed: dict[str, str] = answer["failed"]
-    return [WitnessView(name, None, None, asked=failed.get(name, "fits")) for name in answer["asked"]]
-
-
 def _stat(path: Path) -> Any:
     try:
         return path.stat()
     except OSError:
         return None
-
-
-def _decision(index: int, entry: AuditEntry, kept: dict[str, Kept], releases: dict[str, ReleaseView], *, answered: bool) -> DecisionView:
-    release = releases.get(entry.query or "")
-    agreement = kept.get(entry.agreement or "")
-    measures: tuple[str, ...] = ()
-    if release is not None:
-        measures = (release.measure,)
-    elif agreement is not None and entry.kind != "act":
-        measures = tuple(measure.name for measure in agreement.agreement.measures)
-    return DecisionView(
-        index=index,
-        at=entry.at,
-        decision=_DECIDED[entry.kind] if entry.kind != "permit" or not answered else "answered",
-        asker=entry.requester,
-        agreement=entry.agreement,
-        query=entry.query,
-        measures=measures,
-        first_day=release.first_day if release else None,
-        last_day=release.last_day if release else None,
-        rho=entry.nano_rho / NANO,
-        joint=entry.round is not None,
-        reasons=entry.reasons,
-    )
-
-
-def _release(query_id: str, recipient: str, text: str) -> ReleaseView:
-    body = json.loads(text)
-    query = body["query"]
-    return ReleaseView(
-        query=query_id,
-        agreement=query["agreement"],
-        recipient=recipient,
-        measure=query["measure"],
-        first_day=date.fromisoformat(query["first_day"]),
-        last_day=date.fromisoformat(query["last_day"]),
-        contributors=tuple(body["contributors"]),
-        rho=body["rho"],
-        kind=body["kind"],
-        made_at=datetime.fromisoformat(body["made_at"]),
-    )

@@ -189,7 +189,8 @@ def render(request: Request, template: str, *, page: str, status: int = 200, **c
         "user": user,
         "sign_in": account is None,
         "csrf": visit.form_token,
-        "path": request.url.path,
+        # Two slashes at the beginning of a link would lead to another host.
+        "path": f"/{request.url.path.lstrip('/')}",
         "query": str(request.url.query),
         "nav": [
             (item.id, item.href, t(item.key)) for item in face.nav if account is not None and (not item.roles or account.has(*item.roles))

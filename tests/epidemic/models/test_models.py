@@ -10,7 +10,7 @@ import pytest
 from oneteam.core.errors import DocumentError, UnknownValueError
 from oneteam.epidemic.models.bands import FIVE_YEARS, Ages
 from oneteam.epidemic.models.compiled_model import compile_model
-from oneteam.epidemic.models.document import ByAge, ModelDocument, parse
+from oneteam.epidemic.models.document import ByAge, ModelDocument, Seasonality, parse
 from oneteam.epidemic.models.presets import PRESETS, preset, preset_text
 
 DAY = date(2020, 3, 1)
@@ -86,3 +86,8 @@ def test_a_variant_takes_over_on_its_day() -> None:
     assert (immune[0], immune[-1]) == (0.0, pytest.approx(0.44, abs=1e-3))
     # Severity moves odds, so that no probability passes 1.
     assert compiled.arrays.share.max() <= 1.0
+
+
+def test_a_document_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(DocumentError, match="nested too deeply"):
+        parse("a = " + "[" * 50_000, Seasonality, "deep.toml")

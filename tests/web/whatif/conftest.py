@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from oneteam.app.whatif import worker
+from oneteam.app.whatif.base import read_base
+from oneteam.app.whatif.plan import Plan, scenario_of, written
+from oneteam.app.whatif.store import RunStore
+from oneteam.core.progress import silent
 from oneteam.web.server import close, create_app
 from oneteam.web.settings import Limits, WebSettings
 from tests.web.browser import PASSWORD, Browser, cheap_accounts
@@ -70,3 +75,23 @@ def bea(app: FastAPI) -> Browser:
 def vera(app: FastAPI) -> Browser:
     """A viewer."""
     return signed_in(app, "vera")
+
+
+@pytest.fixture(scope="session")
+def ran(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of ann's that is done."""
+    study = Path(shutil.copytree(made, tmp_path_factory.mktemp("ran") / "study"))
+    store, base = RunStore(study), read_base(study)
+    measures = [{"kind": "work_from_home", "share": 0.3, "from": base.first_day, "zones": ["11"]}]
+    plan = Plan.model_validate({"members": 16, "measures": measures})
+    meta = store.new("ann", "Home", lambda folder: written(scenario_of(plan, base, folder)))
+    worker.run(store.folder(meta.id), study, silent)
+    store.change(meta.id, state="done", seconds=1.0)
+    return store.folder(meta.id)
+
+
+@pytest.fixture
+def finished(study: Path, ran: Path) -> str:
+    """The address of a run of ann's that is done."""
+    shutil.copytree(ran, study / "whatif" / ran.name)
+    return f"/whatif/{ran.name}"

@@ -45,14 +45,6 @@ def ended(browser: Browser, address: str, seconds: float = 90) -> str:
     raise AssertionError(f"{address} did not end")
 
 
-@pytest.fixture
-def finished(app: FastAPI, ann: Browser) -> str:
-    """The address of a run of ann's that is done."""
-    address = started(ann)
-    assert "Fewer infections over 20 days" in ended(ann, address)
-    return address
-
-
 def test_from_the_form_to_the_result(app: FastAPI, study: Path, ann: Browser, bea: Browser, vera: Browser) -> None:
     page = ann.get("/whatif").text
     assert "Work from home" in page

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 import oneteam
-from oneteam.app.oversight import AgreementView, DecisionView, LogProof, MemberView, ReleaseView
+from oneteam.app.log_proof import LogProof
+from oneteam.app.oversight_views import AgreementView, DecisionView, MemberView, ReleaseView
 from oneteam.core.model import Text
 from oneteam.store.audit_entry import AuditEntry
 from oneteam.telecom.service.inspect import Quality

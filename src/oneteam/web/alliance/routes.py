@@ -14,7 +14,8 @@ from oneteam.alliance.home import read_text_file
 from oneteam.alliance.odrl import to_odrl
 from oneteam.alliance.reading import read
 from oneteam.app import officer
-from oneteam.app.oversight import AgreementView, Oversight
+from oneteam.app.oversight import Oversight
+from oneteam.app.oversight_views import AgreementView
 from oneteam.core.errors import NotThereError, WrongTypeError
 from oneteam.privacy.commands import COMMAND_RULES
 from oneteam.privacy.policy import RULES

@@ -8,7 +8,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from oneteam.app.oversight import LogProof, Oversight, ask_witnesses
+from oneteam.app.log_proof import LogProof, ask_witnesses
+from oneteam.app.oversight import Oversight
 from oneteam.core.errors import LogError, OneteamError
 
 LOG: Final = logging.getLogger(__name__)

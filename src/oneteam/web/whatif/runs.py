@@ -207,10 +207,13 @@ def averted_words(result: Result) -> str:
 
 
 def share_words(found: Interval) -> str:
-    """A share and its 95% interval, which is left out where it shows no difference.
+    """A share and its 95% interval, with a digit more where whole percents would hide the interval.
 
-    >>> share_words(Interval(0.2, 0.2, 0.1, 0.3)), share_words(Interval(0.17, 0.17, 0.168, 0.172))
-    ('20% (10–30%)', '17%')
+    >>> share_words(Interval(0.2, 0.2, 0.1, 0.3)), share_words(Interval(0.17, 0.17, 0.168, 0.172)), share_words(Interval(0, 0, 0, 0))
+    ('20% (10–30%)', '17.0% (16.8–17.2%)', '0.0%')
     """
-    middle, low, high = (percent_of(value) for value in (found.median, found.low, found.high))
+    told = [percent_of(value) for value in (found.median, found.low, found.high)]
+    if told[1] == told[2] and found.low < found.high:
+        told = [f"{100 * value:.1f}%".replace("-", "−") for value in (found.median, found.low, found.high)]
+    middle, low, high = told
     return middle if low == high else f"{middle} ({low.removesuffix('%')}–{high})"

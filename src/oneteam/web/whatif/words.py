@@ -17,6 +17,7 @@ WORDS: Final[dict[str, Text]] = {
         "Try measures on the study's own scenario. A simulation, not a forecast.",
         "분석의 시나리오에 조치를 적용해 봅니다. 예측이 아니라 모의실험입니다.",
     ),
+    "whatif.all": _w("All runs", "모든 실험"),
     "whatif.new": _w("New run", "새 실험"),
     "whatif.new.lead": _w(
         "Choose measures; both runs, with them and without, meet the same random numbers.",

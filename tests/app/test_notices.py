@@ -26,7 +26,8 @@ from oneteam.app.asking import QueryFile, complete
 from oneteam.app.desk import at_desk, releases_of
 from oneteam.app.embedded import in_one_process
 from oneteam.app.member_node import MemberNode, OwnLimits, Sources, open_member
-from oneteam.app.notices import NoticeTerms, ask_notice, notify, step
+from oneteam.app.notice_terms import NoticeTerms
+from oneteam.app.notices import ask_notice, notify, step
 from oneteam.app.oversight import Oversight
 from oneteam.cli.main import app
 from oneteam.core.errors import (

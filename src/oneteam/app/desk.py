@@ -22,7 +22,8 @@ from oneteam.alliance.home import Home
 from oneteam.alliance.transport import HubLine
 from oneteam.app.asking import ask
 from oneteam.app.member_node import MemberNode, open_member, public_status
-from oneteam.app.notices import NoticeWish, notify_as_wished
+from oneteam.app.notice_terms import NoticeWish
+from oneteam.app.notices import notify_as_wished
 from oneteam.core.errors import NothingFoundError, OneteamError, UnreachableError, WrongTypeError
 from oneteam.core.model import Query, Release
 from oneteam.core.progress import Progress, silent

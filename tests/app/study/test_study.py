@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 from oneteam.alliance.home import Home
 from oneteam.app.study.folder import StudyFolder
-from oneteam.app.study.run import TITLES, Ran, run_study
+from oneteam.app.study.run import Ran, run_study
+from oneteam.app.study.running import TITLES
 from oneteam.app.study.verifying import verify
 from oneteam.app.study.whatif import run_what_if, scenario_of
 from oneteam.cli.main import app

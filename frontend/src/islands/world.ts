@@ -22,6 +22,7 @@ export default async function draw(stage: Stage, data: WorldChart): Promise<Char
   let labels = svg("g");
   let radius = scaleSqrt([0, 1], [0, 1]);
   let points: [number, number][] = [];
+  let home: [number, number] | null = null;
   const controls = document.createElement("div");
   controls.className = "controls";
   if (data.weeks.length > 1) {
@@ -39,13 +40,18 @@ export default async function draw(stage: Stage, data: WorldChart): Promise<Char
       disc.setAttribute("aria-label", `${o.name}: ${told(o)}`);
     });
     const first = placed.map((o, i) => [o, i] as const).sort((a, b) => (b[0].mean[week] ?? 0) - (a[0].mean[week] ?? 0)).slice(0, LABELLED);
-    const taken: [number, number][] = [];
+    const taken: [number, number, number][] = home ? [[home[0] - 6, home[0] + 6, home[1]]] : [];
+    const free = (from: number, to: number, y: number): boolean =>
+      from > 0 && to < stage.plot.clientWidth && !taken.some(([a, b, at]) => from < b && a < to && Math.abs(at - y) < 14);
     labels.replaceChildren(
       ...first.flatMap(([o, i]) => {
         const [x, y] = points[i] ?? [0, 0];
-        if (taken.some(([a, b]) => Math.abs(a - x) < 64 && Math.abs(b - y) < 14)) return [];
-        taken.push([x, y]);
-        const [gap, right] = [radius(o.mean[week] ?? 0) + 4, x + 80 < stage.plot.clientWidth];
+        const gap = radius(o.mean[week] ?? 0) + 4;
+        const long = [...o.name].reduce((sum, letter) => sum + (letter > "\u2fff" ? 12.5 : 7.5), 0);
+        // To the right where there is room, else to the left, else not at all: the numbers are in the list beside.
+        const right = free(x + gap, x + gap + long, y);
+        if (!right && !free(x - gap - long, x - gap, y)) return [];
+        taken.push(right ? [x + gap, x + gap + long, y] : [x - gap - long, x - gap, y]);
         return [svg("text", { class: "map-label", x: px(right ? x + gap : x - gap), y: px(y + 4), "text-anchor": right ? "start" : "end" }, o.name)];
       }),
     );
@@ -63,7 +69,7 @@ export default async function draw(stage: Stage, data: WorldChart): Promise<Char
       svg("path", { class: "graticule", d: path(geoGraticule10()) }),
       svg("path", { class: "land", d: path(land) }),
     );
-    const home = data.home ? projection(data.home) : null;
+    home = data.home ? projection(data.home) : null;
     const group = svg("g", { class: "discs" });
     discs = placed.map((o, i) => {
       const [cx, cy] = points[i] ?? [0, 0];

@@ -100,6 +100,7 @@ def read(
     signed_by: Sequence[str] = (),
     revoked: Revocation | None = None,
     actions: Mapping[str, Text] = MappingProxyType({}),
+    titles: Mapping[str, Text] = MappingProxyType({}),
 ) -> Page:
     """The page of an Agreement in one language.
 
@@ -110,13 +111,14 @@ def read(
         signed_by: who has signed.
         revoked: a party's revocation, if any.
         actions: what recipients may ask contributors to do where a measure is agreed, by measure.
+        titles: one line on each measure, by name.
     """
     words = _Words(language)
     sections = (
         _state(agreement, words, signed_by, revoked),
         _parties(agreement, words, members or {}, signed_by),
         _purpose(agreement, words),
-        *(_measure(agreement, measure, words, actions.get(measure.name)) for measure in agreement.measures),
+        *(_measure(agreement, measure, words, actions.get(measure.name), titles.get(measure.name)) for measure in agreement.measures),
         _protection(agreement, words),
         _cost(agreement, words),
         _limits(agreement, words),
@@ -197,9 +199,10 @@ def _purpose(agreement: Agreement, words: _Words) -> Section:
     return Section(words("What for", "목적과 기간"), lines)
 
 
-def _measure(agreement: Agreement, measure: AgreedMeasure, words: _Words, action: Text | None = None) -> Section:
+def _measure(agreement: Agreement, measure: AgreedMeasure, words: _Words, action: Text | None = None, title: Text | None = None) -> Section:
     head = (words("table", "표"), words("cells", "칸 수"), words("noise, ± one SD", "잡음 (± 표준편차)"))
-    lines = [
+    lines = [f"{words.of(title)}."] if title else []
+    lines += [
         words(
             f"Of each {_unit(agreement, words)} at most {_plural(measure.max_keys, 'cell')} count, each by at most {measure.max_value:,}.",
             f"{_unit(agreement, words)}마다 최대 {measure.max_keys:,}개 칸에, 칸마다 최대 {measure.max_value:,}까지만 반영합니다.",
@@ -224,8 +227,8 @@ def _measure(agreement: Agreement, measure: AgreedMeasure, words: _Words, action
             )
         )
     for name, codes in measure.filters.items():
-        some = ", ".join(codes[:8]) + (", …" if len(codes) > 8 else "")
-        lines.append(words(f"May be restricted by {name} to: {some}.", f"{name}(으)로 제한 가능: {some}."))
+        some = ", ".join(codes[:8]) + (" …" if len(codes) > 8 else "")
+        lines.append(words(f"May be restricted by {name}: {some}", f"{name}(으)로 제한 가능: {some}"))
     if action is not None:
         lines.append(
             words(

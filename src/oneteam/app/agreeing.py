@@ -35,6 +35,11 @@ def offered_actions() -> dict[str, Text]:
     return {action.measure: Text(en=action.title.get("en", action.name), ko=action.title.get("ko", "")) for action in every}
 
 
+def measure_titles() -> dict[str, Text]:
+    """One line on each measure of the installed parts, by name."""
+    return {name: Text(en=info.title.get("en", name), ko=info.title.get("ko", "")) for name, info in offered_measures().items()}
+
+
 def read_either(member: Home, path: Path) -> tuple[Agreement, str | None]:
     """An Agreement from a draft or a signed text, and the signed text if it is one.
 

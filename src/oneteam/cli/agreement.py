@@ -215,7 +215,7 @@ def show(
     from oneteam.alliance.home import Home
     from oneteam.alliance.reading import read
     from oneteam.alliance.setting import to_html, to_markdown, to_text
-    from oneteam.app.agreeing import find_agreement, offered_actions
+    from oneteam.app.agreeing import find_agreement, measure_titles, offered_actions
     from oneteam.cli.member import write_out
     from oneteam.cli.render import out as console
     from oneteam.cli.render import print_json
@@ -240,7 +240,15 @@ def show(
         return
     by_id = {m.id: m for m in member.roster().roster.members}
     pages = [
-        read(kept.agreement, language, members=by_id, signed_by=kept.signed_by, revoked=kept.revoked, actions=offered_actions())
+        read(
+            kept.agreement,
+            language,
+            members=by_id,
+            signed_by=kept.signed_by,
+            revoked=kept.revoked,
+            actions=offered_actions(),
+            titles=measure_titles(),
+        )
         for language in ("en", "ko")
         if lang in {language, "both"}
     ]

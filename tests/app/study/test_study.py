@@ -23,10 +23,13 @@ from oneteam.app.study.folder import StudyFolder
 from oneteam.app.study.run import Ran, run_study
 from oneteam.app.study.running import TITLES
 from oneteam.app.study.verifying import verify
-from oneteam.app.study.whatif import run_what_if, scenario_of
+from oneteam.app.whatif import worker
+from oneteam.app.whatif.base import read_base
+from oneteam.app.whatif.plan import Plan, scenario_of, written
 from oneteam.cli.main import app
 from oneteam.core.errors import BadSignatureError, DatasetBusyError, DiskFullError, FileUnreadableError, UnknownValueError
 from oneteam.core.model import Alert, Context
+from oneteam.core.progress import silent
 from oneteam.privacy.combine import read_release
 from oneteam.store import tables
 from tests.app.study.conftest import listed, read, study_text
@@ -268,6 +271,18 @@ def test_a_broken_release_is_never_used(done: tuple[Ran, Path], own: Path, tmp_p
     assert "failed" in {step["state"] for step in read(tmp_path / "out" / "progress.json")["steps"]}
 
 
+def test_a_release_of_another_question_is_not_kept(
+    done: tuple[Ran, Path], own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookup = Home.open(own / "agency").lookup()
+    kept = [p for p in (done[1] / "releases").glob("*.json") if p.name != "refusals.json"]
+    other = next(r for r in (read_release(p.read_bytes(), lookup) for p in kept) if r.query.measure == "arrivals")
+    monkeypatch.setattr("oneteam.app.study.releases.release_of", lambda _: other)
+    with pytest.raises(BadSignatureError, match="Release of another query"):
+        run(own, tmp_path / "out")
+    assert [p for p in (tmp_path / "out").glob("releases/*.json") if p.name != "refusals.json"] == []
+
+
 def test_full_disk_stops_it_and_the_next_run_goes_on(
     done: tuple[Ran, Path], own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,11 +329,18 @@ def test_noise_reaches_the_scenario(done: tuple[Ran, Path]) -> None:
 
 
 def test_another_measure_over_the_finished_study(done: tuple[Ran, Path], tmp_path: Path) -> None:
-    scenario = scenario_of(done[1])
-    again = run_what_if(done[1], scenario, tmp_path / "same")
-    assert again.averted["infections"].share.median == pytest.approx(
-        read(done[1] / "scenario" / "comparison.json")["averted"]["infections"]["share"]["median"], abs=0.0
-    )
-    stronger = scenario.model_copy(update={"measures": (scenario.measures[0].model_copy(update={"effectiveness": 0.9}),)})
-    more = run_what_if(done[1], stronger, tmp_path / "more")
-    assert more.averted["infections"].share.median > again.averted["infections"].share.median
+    """The what-if of the pages: with the study's own measures it finds what the study found."""
+    shutil.copytree(done[1], tmp_path / "out")
+    base = read_base(tmp_path / "out")
+    measures = base.scenario.measures
+    averted = []
+    for name, effectiveness in (("a" * 12, measures[0].effectiveness), ("b" * 12, 0.9)):
+        plan = Plan(members=base.scenario.run.members, measures=(measures[0].model_copy(update={"effectiveness": effectiveness}),))
+        folder = tmp_path / "out" / "whatif" / name
+        folder.mkdir(parents=True)
+        (folder / "scenario.toml").write_text(written(scenario_of(plan, base, folder)))
+        worker.run(folder, tmp_path / "out", silent)
+        averted.append(read(folder / "comparison.json")["averted"]["infections"]["share"]["median"])
+    assert averted[0] == read(done[1] / "scenario" / "comparison.json")["averted"]["infections"]["share"]["median"]
+    assert averted[1] > averted[0]
+    assert verify(StudyFolder(tmp_path / "out")).valid, "what others write beside the study is not the study's"

@@ -242,11 +242,27 @@ def _origins(imports: Imports) -> Text:
         parts.append(words(f"{name.en} ({share}<small>, {numbers}</small>)", f"{name.ko}({share}<small>, {numbers}</small>)"))
     top = joined(parts)
     first = country(str(likely[0]["origin"]))
-    name, sure = words(html.escape(first.en), html.escape(first.ko)), html.escape(percent(likely[0]["probability_first"]))
+    name, sure = words(html.escape(first.en), html.escape(first.ko)), _sure(percent(likely[0]["probability_first"]))
+    when = words("", "")
+    if imports.period is not None:
+        start, end = (day_words(day) for day in imports.period)
+        when = words(f" of {start.en} to {end.en}", f"{start.ko}부터 {end.ko}까지의 ")
     return words(
-        f"Most imported cases are expected from {top.en}. The chance that {name.en} comes first is {sure}.",
-        f"해외 유입은 {top.ko} 순으로 많을 것으로 추정됩니다. 1위가 {name.ko}일 확률은 {sure}입니다.",
+        f"Most imported cases{when.en} are expected from {top.en}. The chance that {name.en} comes first is {sure.en}.",
+        f"{when.ko}해외 유입은 {top.ko} 순으로 많을 것으로 추정됩니다. 1위가 {name.ko}일 확률은 {sure.ko}.",
     )
+
+
+def _sure(written: str) -> Text:
+    """A written percentage as the end of a sentence.
+
+    >>> _sure(">99%").ko, _sure("71%").ko, _sure("<1%").en
+    ('99%를 넘습니다', '71%입니다', 'below 1%')
+    """
+    number = html.escape(written.lstrip("<>"))
+    if written.startswith(">"):
+        return words(f"above {number}", f"{number}를 넘습니다")
+    return words(f"below {number}", f"{number} 미만입니다") if written.startswith("<") else words(number, f"{number}입니다")
 
 
 def _unknown_origin(imports: Imports) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from oneteam.epidemic.report.section import section
 from oneteam.epidemic.report.study import HIGH, LOW, MIDDLE, PER, Outlook, Place, Study
 from oneteam.epidemic.report.svg import Table, figure, svg
 from oneteam.epidemic.report.voice import Voice, count, day_words, joined, percent, points, words
+
+FIRST: Final = 40
+"""Places that are seen at once, and printed; the others are a click away."""
 
 
 def chance_map(study: Study, voice: Voice) -> str:
@@ -46,7 +50,9 @@ def outlook_section(study: Study, voice: Voice) -> str:
         f"{end.ko}까지 한 주에 대한 전체 지역 전망(확률 순).",
     )
     national = _national(study, study.whole, voice) if study.whole else ""
-    body = f'<div class="two">{outlook_table(study, voice)}<div>{national}{_how_to_read(study, voice)}</div></div>{_fans(study, voice)}'
+    body = (
+        f'<div class="two lead">{outlook_table(study, voice)}<div>{national}{_how_to_read(study, voice)}</div></div>{_fans(study, voice)}'
+    )
     return section(voice, "outlook", words("Where next", "다음은 어디인가"), lead, body)
 
 
@@ -92,8 +98,18 @@ def outlook_table(study: Study, voice: Voice) -> str:
         rows.append(
             [voice.text(o.place.name), chance, change, last, expected, percent(o.rising) if np.isfinite(o.rising) else "–"],
         )
-    table = Table(head, rows, (False, True, True, True, True, True))
-    return f'<div class="card">{table.html(voice, words(f"Chance of {study.rule.en}", f"{study.rule.ko}에 이를 확률"))}</div>'
+    kinds = (False, True, True, True, True, True)
+    title = words(f"Chance of {study.rule.en}", f"{study.rule.ko}에 이를 확률")
+    shown = Table(head, rows[:FIRST], kinds).html(voice, title)
+    return f'<div class="card">{shown}{_rest(len(rows), voice, Table(head, rows[FIRST:], kinds).html(voice, title))}</div>'
+
+
+def _rest(places: int, voice: Voice, text: str) -> str:
+    """What stands folded behind the first places; nothing where they are all."""
+    if places <= FIRST:
+        return ""
+    label = words(f"The other {places - FIRST} places", f"나머지 {places - FIRST}곳")
+    return f"<details><summary>{voice.text(label)}</summary>{text}</details>"
 
 
 def _direction(o: Outlook) -> str:
@@ -159,7 +175,8 @@ def _fans(study: Study, voice: Voice) -> str:
         (words("Place", "지역"), words("Last week", "지난주"), *ends), rows, (False, True, *(True for _ in ends))
     ).html(voice, words("Median and 95% interval by week", "주별 중앙값과 95% 구간"))  # fmt: skip
     more = voice.text(words("The numbers", "수치 표"))
-    return f'<h3>{heading}</h3><ul class="fans">{"".join(parts)}</ul><details><summary>{more}</summary>{table}</details>'
+    folded = _rest(len(parts), voice, f'<ul class="fans">{"".join(parts[FIRST:])}</ul>')
+    return f'<h3>{heading}</h3><ul class="fans">{"".join(parts[:FIRST])}</ul>{folded}<details><summary>{more}</summary>{table}</details>'
 
 
 def _short(study: Study, horizon: int, language: str) -> str:

@@ -100,6 +100,7 @@ class Imports:
         measures: rows of border measures.
         scores: of the national totals.
         notes: what the reader should know.
+        period: first and last day on which those of ``origins`` arrived; None where the file does not say.
     """
 
     identifiable: bool
@@ -110,6 +111,7 @@ class Imports:
     measures: Sequence[Mapping[str, Any]]
     scores: Mapping[str, float]
     notes: Sequence[str]
+    period: tuple[date, date] | None = None
 
     @property
     def last_observed(self) -> date | None:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -305,7 +305,14 @@ def _imports(folder: Path) -> Imports:
         told["measures"],
         {k: v for k, v in told["scores"].items() if v is not None},
         told["notes"],
+        _origins_period(told.get("weeks", ())),
     )
+
+
+def _origins_period(weeks: Sequence[Mapping[str, Any]]) -> tuple[date, date] | None:
+    """First and last day of the weeks whose imported cases are told by origin."""
+    ends = [date.fromisoformat(week["week ending"]) for week in weeks if week.get("expected") is not None]
+    return (min(ends) - timedelta(days=6), max(ends)) if ends else None
 
 
 def _floats(table: pa.Table, name: str, path: Path) -> Floats:

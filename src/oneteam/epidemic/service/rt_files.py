@@ -44,9 +44,12 @@ def _alert(place: PlaceSituation, found: Situation, sent: datetime, effective: d
     rt = "unknown" if place.rt is None else f"{place.rt:.2f} (95% {place.rt_low:.2f} to {place.rt_high:.2f})"
     rate = "" if place.per_100k is None else f", {place.per_100k:,.0f} per 100,000 inhabitants"
     reach = place.probability_threshold
-    chance = "" if reach is None else f" {found.settings.threshold_per_100k:g} per 100,000 next week: {100 * reach:.0f}%."
+    chance = "" if reach is None else f" Chance of {found.settings.threshold_per_100k:g} or more per 100,000 next week: {100 * reach:.0f}%."
     body = f"{place.cases_7d:,.0f} cases in the 7 days to {found.day}{rate}. Rt {rt}.{chance}"
-    body_ko = f"{found.day}까지 7일간 확진 {place.cases_7d:,.0f}명. 재생산수 {rt}."
+    rt_ko = "알 수 없음" if place.rt is None else f"{place.rt:.2f} (95% {place.rt_low:.2f}–{place.rt_high:.2f})"
+    rate_ko = "" if place.per_100k is None else f"(인구 10만 명당 {place.per_100k:,.0f}명)"
+    chance_ko = "" if reach is None else f" 다음 주 인구 10만 명당 {found.settings.threshold_per_100k:g}명 이상일 확률 {100 * reach:.0f}%."
+    body_ko = f"{found.day}까지 7일간 확진 {place.cases_7d:,.0f}명{rate_ko}. 감염재생산수 {rt_ko}.{chance_ko}"
     return Alert(
         id=f"oneteam.epidemic.{found.day:%Y%m%d}.{code}",
         sender=found.settings.sender,

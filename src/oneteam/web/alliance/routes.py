@@ -14,6 +14,7 @@ from oneteam.alliance.home import read_text_file
 from oneteam.alliance.odrl import to_odrl
 from oneteam.alliance.reading import read
 from oneteam.app import officer
+from oneteam.app.agreeing import measure_titles, offered_actions
 from oneteam.app.oversight import Oversight
 from oneteam.app.oversight_views import AgreementView
 from oneteam.core.errors import NotThereError, WrongTypeError
@@ -245,7 +246,9 @@ def data_page(request: Request, _me: Steward) -> Response:
 
 def _agreements(request: Request, fault: str = "", status: int = 200) -> Response:
     views = sorted(own_of(request).agreements(), key=lambda one: (_RANK.get(one.state, 9), one.kept.agreement.until))
-    return render(request, "alliance/agreements.html", page="agreements", agreements=views, fault=fault, status=status)
+    return render(
+        request, "alliance/agreements.html", page="agreements", agreements=views, measures=measure_titles(), fault=fault, status=status
+    )
 
 
 _RANK: Final = {"draft": 0, "unsigned": 1, "in force": 2, "not yet in force": 3, "revoked": 4, "ended": 5}
@@ -257,7 +260,15 @@ def _agreement(
 ) -> Response:
     own, kept = own_of(request), view.kept
     members = {one.id: one for one in own.roster.roster.members} if own.roster else {}
-    text = read(kept.agreement, visit_of(request).language, members=members, signed_by=kept.signed_by, revoked=kept.revoked)
+    text = read(
+        kept.agreement,
+        visit_of(request).language,
+        members=members,
+        signed_by=kept.signed_by,
+        revoked=kept.revoked,
+        actions=offered_actions(),
+        titles=measure_titles(),
+    )
     return render(
         request,
         "alliance/agreement.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -57,6 +58,25 @@ def find_place(study: Study, asked: str) -> Place | None:
     return starts[0] if len(starts) == 1 else None
 
 
+def like(name: str, asked: str) -> bool:
+    """Whether a name holds every word that was typed.
+
+    >>> like("North Gyeongsang 1", "gyeong north"), like("Busan 1", "atlantis"), like("Busan 1", " ")
+    (True, False, False)
+    """
+    wanted = asked.casefold().split()
+    return bool(wanted) and all(word in name.casefold() for word in wanted)
+
+
+def by_name(name: str) -> list[tuple[int, str]]:
+    """Sorts as people count: "Busan 2" before "Busan 10".
+
+    >>> sorted(["Busan 10", "Busan 2", "3동", "All places"], key=by_name)
+    ['3동', 'All places', 'Busan 2', 'Busan 10']
+    """
+    return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in re.split(r"(\d+)", name)]
+
+
 def head(study: Study, place: Place, language: str) -> PlaceHead:
     """The figures at the top of the page."""
     say, outlook = say_in(language), study.outlook(place)
@@ -71,9 +91,9 @@ def head(study: Study, place: Place, language: str) -> PlaceHead:
         told(place.name, language),
         say("place.rank", n=ranked.index(place.code) + 1, all=len(ranked)) if place.code in ranked else "",
         "–" if outlook is None or outlook.probability is None else percent(outlook.probability),
-        "" if outlook is None or outlook.change is None else f"{points(outlook.change)} {say('place.points')}",
+        "" if outlook is None or outlook.change is None else say("place.points", value=points(outlook.change)),
         f"{last:,.0f}" if np.isfinite(last) else "–",
-        f"{count(PER * last / place.population)} {say('place.rate')}" if np.isfinite(last) and place.population > 0 else "",
+        say("place.rate.of", value=count(PER * last / place.population)) if np.isfinite(last) and place.population > 0 else "",
         "–" if outlook is None or not np.isfinite(outlook.rising) else percent(outlook.rising),
         rt,
         f"{place.population:,.0f}" if place.population > 0 else "–",

@@ -21,7 +21,7 @@ from oneteam.web.outlook.api import api_router
 from oneteam.web.outlook.catalogue import CHARTS, Asked, figure, rule_about
 from oneteam.web.outlook.importation import origins_table
 from oneteam.web.outlook.importation import period as importation_period
-from oneteam.web.outlook.place import find_place, week_table
+from oneteam.web.outlook.place import by_name, find_place, like, week_table
 from oneteam.web.outlook.place import head as place_head
 from oneteam.web.outlook.progress import Progress, read_progress
 from oneteam.web.outlook.scores import short_model
@@ -177,8 +177,17 @@ class Pages:
     def _unknown(self, request: Request, asked: str) -> Response:
         files, language = self._shelf.open(), visit_of(request).language
         listed = choices(files.study, language) if files and files.study else []
-        status = 404 if asked else 200
-        return render(request, "outlook/place.html", page="place", status=status, **frame(files, language), choices=listed, unknown=asked)
+        matching = [one for one in listed if like(one[1], asked)]
+        return render(
+            request,
+            "outlook/place.html",
+            page="place",
+            status=404 if asked and not matching else 200,
+            **frame(files, language),
+            choices=listed,
+            matching=matching,
+            unknown=asked,
+        )
 
     def importation(self, request: Request) -> Response:
         """Where imported cases come from."""
@@ -280,7 +289,7 @@ def progress_of(files: StudyFiles | None, language: str) -> Progress | None:
 def choices(study: Study, language: str) -> list[tuple[str, str]]:
     """All places for the search field: code and name, by name."""
     everywhere = [*study.places, *([study.whole] if study.whole else [])]
-    return sorted(((p.code, told(p.name, language)) for p in everywhere), key=lambda item: item[1])
+    return sorted(((p.code, told(p.name, language)) for p in everywhere), key=lambda item: by_name(item[1]))
 
 
 def sentence(finding: Finding, language: str) -> Sentence:

@@ -30,7 +30,7 @@ WORDS: Final[dict[str, Text]] = {
     "now.national": _w("The whole country", "전국"),
     "now.alerts": _w("Alerts", "경보"),
     "now.alerts.none": _w("No alert stands.", "발령 중인 경보가 없습니다."),
-    "now.alerts.more": _w("All alerts", "경보 모두 보기"),
+    "now.alerts.more": _w("{n} more alerts", "경보 {n}건 더 보기"),
     "now.alerts.draft": _w("Drafts: nothing has been sent.", "초안이며 발송되지 않았습니다."),
     "now.study": _w("The study", "분석"),
     "now.study.running": _w("The study is running", "분석 진행 중"),
@@ -57,7 +57,7 @@ WORDS: Final[dict[str, Text]] = {
     "map.mode": _w("Colour by", "색 기준"),
     "map.mode.chance": _w("Chance", "확률"),
     "map.mode.expected": _w("Expected", "전망"),
-    "map.mode.upper": _w("Could be", "상한"),
+    "map.mode.upper": _w("Up to", "상한"),
     "map.unit.chance": _w("chance of {rule}", "{rule}에 이를 확률"),
     "map.unit.expected": _w("{counted} per 100,000, median", "10만 명당 {counted}, 중앙값"),
     "map.unit.upper": _w("{counted} per 100,000, 97.5% quantile", "10만 명당 {counted}, 97.5% 분위수"),
@@ -70,6 +70,7 @@ WORDS: Final[dict[str, Text]] = {
     "place.choose": _w("Find a place", "지역 찾기"),
     "place.go": _w("Open", "열기"),
     "place.unknown": _w("No place has this name or code.", "그런 이름이나 코드의 지역이 없습니다."),
+    "place.matches": _w("Places that fit “{asked}”: {n}", "‘{asked}’에 맞는 지역: {n}곳"),
     "place.fan": _w("Reported and expected", "보고와 전망"),
     "place.fan.about": _w(
         "Dots: reported. Shading: 50, 80 and 95% intervals. Dashed: the threshold.", "점: 보고. 음영: 50·80·95% 구간. 파선: 기준."
@@ -93,6 +94,7 @@ WORDS: Final[dict[str, Text]] = {
     "place.expected": _w("Expected", "전망"),
     "place.interval": _w("95% interval", "95% 구간"),
     "place.rate": _w("per 100,000", "10만 명당"),
+    "place.rate.of": _w("{value} per 100,000", "10만 명당 {value}"),
     "place.last": _w("Newest week", "최근 주"),
     "place.people": _w("People", "인구"),
     "place.rising": _w("Chance of more than last week", "지난주보다 많을 확률"),
@@ -106,7 +108,7 @@ WORDS: Final[dict[str, Text]] = {
     "place.value": _w("Value", "값"),
     "place.series": _w("Series", "계열"),
     "place.known": _w("known to", "기준일"),
-    "place.points": _w("points", "%p"),
+    "place.points": _w("{value} points", "{value}%p"),
     "place.none": _w("the forecast of a place", "지역 예측"),
     "place.rank": _w("{n} of {all} by chance", "확률 순위 {all}곳 중 {n}위"),
     # Importation
@@ -150,7 +152,7 @@ WORDS: Final[dict[str, Text]] = {
     "mobility.places": _w("Trips in and out", "유입과 유출"),
     "mobility.in": _w("in", "유입"),
     "mobility.out": _w("out", "유출"),
-    "mobility.net": _w("net", "순"),
+    "mobility.net": _w("net", "순유입"),
     "mobility.noise": _w("What privacy noise did", "보호 잡음의 영향"),
     "mobility.noise.exact": _w(
         "Each dot is a pair of places: trips as released with noise, and as used after repair.",

@@ -22,8 +22,12 @@ COUNTED: Final = ("infections", "cases", "admissions", "hospital", "deaths")
 
 
 def drawn(results: Sequence[Result]) -> tuple[str, ...]:
-    """Quantities that all results can draw; the first where there are none of the usual ones."""
-    usual = tuple(name for name in DRAWN if all(name in result.quantities for result in results))
+    """Quantities that all results can draw and that are not zero all the time in each of them; the first where there are none."""
+    usual = tuple(
+        name
+        for name in DRAWN
+        if all(name in result.quantities for result in results) and any(result.highest(name) > 0 for result in results)
+    )
     return usual or results[0].quantities[:1]
 
 
@@ -152,6 +156,8 @@ def compare_table(chosen: Sequence[Shown], language: Language) -> WrittenTable:
     for name in ("infections", "hospital", "deaths"):
         effects = [result.effects.get(name) for result in results]
         what = t(f"whatif.row.{name}")
+        if all(effect is None or effect.without.high <= 0 for effect in effects):
+            continue
         if name == MAIN:
             row(t("whatif.row.of_without", what=what), [ranged(e.without) if e else "" for e in effects])
             row(t("whatif.row.of_with", what=what), [ranged(e.within) if e else "" for e in effects])

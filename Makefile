@@ -64,14 +64,16 @@ setup: $(VENV)/test $(WEB)/app.js system
 
 test: setup check unit
 
-check: $(VENV)/test
+check: $(VENV)/test $(WEB)/app.js
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd frontend && npm run --silent check
 
-unit: $(VENV)/test
-	$(BIN)/pytest
+# Two at a time, each taking over from the other when it is done.
+unit: $(VENV)/test $(WEB)/app.js
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 demo: $(VENV)/core $(WEB)/app.js
 	@$(BIN)/oneteam demo --out build/demo $(DEMO)

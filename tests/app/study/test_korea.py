@@ -40,3 +40,17 @@ def test_the_korean_example_runs_on_the_real_tables(tmp_path: Path) -> None:
     told = read(tmp_path / "out" / "scenario" / "comparison.json")
     assert 0.05 < told["averted"]["infections"]["share"]["median"] < 0.4
     assert read(tmp_path / "out" / "importation" / "importation.json")["identifiable"] is False
+    # The scenario starts where the situation stands: infections of its second week near reported cases over the share reported.
+    whole = next(p for p in read(tmp_path / "out" / "situation" / "situation.json")["places"] if p["location"] == "ALL")
+    assert 0.5 < told["averted"]["infections"]["baseline"]["median"] / 8 / (whole["cases_7d"] / 0.5) < 3
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for said in (
+        "Origin not identifiable",
+        "Ulleung",
+        "downscaled, unvalidated",
+        "11,302 cases found at the border",
+        "울산",
+        "revised data",
+    ):
+        assert said in page
+    assert page.count('class="disc"') == 5

@@ -163,12 +163,22 @@ def test_a_place_is_found_by_code_and_by_name(viewer, asked):
     assert answer.headers["location"] == "/place/11110"
 
 
-@pytest.mark.parametrize("asked", ["Nowhere", "Zone", "11110/../..", "%00", "<b>"])
+@pytest.mark.parametrize("asked", ["Nowhere", "11110/../..", "%00", "<b>"])
 def test_a_place_that_is_not_there_is_said_so(viewer, asked):
     answer = viewer.get("/place", params={"q": asked})
     assert answer.status_code == 404
     assert 'role="alert"' in answer.text
     assert "<b>" not in answer.text.split("<main")[1]
+
+
+def test_a_part_of_a_name_lists_the_places_that_hold_it_as_people_count(viewer):
+    answer = viewer.get("/place", params={"q": "zone"})
+    assert answer.status_code == 200
+    assert 'role="alert"' not in answer.text
+    main = answer.text.split("<main")[1]
+    places = re.findall(r'<li><a href="/place/[^"]+">(Zone \d+)</a>', main)
+    assert len(places) > 1
+    assert places == sorted(places, key=lambda name: int(name.split()[1]))
 
 
 def test_an_unknown_period_falls_back_on_the_page_and_is_refused_by_the_api(viewer):

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from oneteam.alliance.home import read_bytes
+from oneteam.app.desk import releases_of
 from oneteam.app.study.contexts import Chain
 from oneteam.app.study.folder import StudyFolder, read_json
 from oneteam.app.study.releases import RELEASES, Asked, Members, keep
 from oneteam.app.study.settings import StudyFile
 from oneteam.core.canonical import content_id
 from oneteam.core.errors import NothingFoundError
-from oneteam.core.model import Agreement, Context, Release
+from oneteam.core.model import Agreement, Context
 from oneteam.core.progress import Progress
 from oneteam.privacy.combine import read_release
 
@@ -67,8 +68,7 @@ async def ask_carriers(
         told = await desk.do("notify", terms | ({"carriers": away} if away else {}), progress)
         answered = {row["member"]: row for row in told["notices"]}
         rows = [answered.pop(row["member"], row) for row in rows] + list(answered.values())
-        for raw in told["releases"]:
-            release = Release.model_validate(raw)
+        for release in releases_of(told):
             keep(folder, release, agreements[release.query.agreement])
         steps = [row["command"]["context"] for row in rows] + [raw["context"] for raw in told["releases"] if raw["context"]]
         known = {each["id"]: each for each in [*_contexts(folder), *steps]}

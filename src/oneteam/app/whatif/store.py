@@ -112,7 +112,8 @@ class RunStore:
         meta = Meta(id=secrets.token_hex(6), title=title, author=author, created=self._clock().replace(microsecond=0))
         folder = self.folder(meta.id)
         with disk_errors(FOLDER):
-            folder.mkdir(parents=True)
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
         write_atomically(folder / SCENARIO, text(folder).encode())
         self._write(meta)
         return meta

@@ -257,11 +257,11 @@ def _sure(written: str) -> Text:
     """A written percentage as the end of a sentence.
 
     >>> _sure(">99%").ko, _sure("71%").ko, _sure("<1%").en
-    ('99%를 넘습니다', '71%입니다', 'below 1%')
+    ('99% 초과입니다', '71%입니다', 'below 1%')
     """
     number = html.escape(written.lstrip("<>"))
     if written.startswith(">"):
-        return words(f"above {number}", f"{number}를 넘습니다")
+        return words(f"above {number}", f"{number} 초과입니다")
     return words(f"below {number}", f"{number} 미만입니다") if written.startswith("<") else words(number, f"{number}입니다")
 
 

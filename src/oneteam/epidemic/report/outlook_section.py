@@ -50,9 +50,8 @@ def outlook_section(study: Study, voice: Voice) -> str:
         f"{end.ko}까지 한 주에 대한 전체 지역 전망(확률 순).",
     )
     national = _national(study, study.whole, voice) if study.whole else ""
-    body = (
-        f'<div class="two lead">{outlook_table(study, voice)}<div>{national}{_how_to_read(study, voice)}</div></div>{_fans(study, voice)}'
-    )
+    right = f"<div>{national}{_how_to_read(study, voice)}</div>"
+    body = f'<div class="two lead">{outlook_table(study, voice)}{right}</div>{_fans(study, voice)}'
     return section(voice, "outlook", words("Where next", "다음은 어디인가"), lead, body)
 
 

@@ -177,7 +177,8 @@ class Pages:
     def _unknown(self, request: Request, asked: str) -> Response:
         files, language = self._shelf.open(), visit_of(request).language
         listed = choices(files.study, language) if files and files.study else []
-        matching = [one for one in listed if like(one[1], asked)]
+        named = {code: (name, files.name(code).en, files.name(code).ko) for code, name in listed} if files else {}
+        matching = [one for one in listed if any(like(name, asked) for name in named[one[0]])]
         return render(
             request,
             "outlook/place.html",

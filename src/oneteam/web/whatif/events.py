@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from typing import Final
@@ -25,6 +26,32 @@ ALIVE_S: Final = 10.0
 LONGEST_S: Final = 60.0
 """A stream ends after so long; the browser asks again by itself, and is checked again then."""
 AGAIN_MS: Final = 500
+MOST: Final = 8
+"""Streams of one account at the same time: more than a person has windows open, far fewer than the server has connections."""
+
+
+class Streams:
+    """How many streams every account has open."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    async def limited(self, account: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
+        """The events, counted while they last; asked to come back later when there are too many.
+
+        Args:
+            account: whose stream.
+            events: what it carries.
+        """
+        if self._open[account] >= MOST:
+            yield f"retry: {1000 * int(LONGEST_S)}\n\n"
+            return
+        self._open[account] += 1
+        try:
+            async for event in events:
+                yield event
+        finally:
+            self._open[account] -= 1
 
 
 def progress_words(live: Live, language: Language) -> str:

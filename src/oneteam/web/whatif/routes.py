@@ -21,7 +21,7 @@ from oneteam.web.language import Language, translator
 from oneteam.web.settings import WebSettings
 from oneteam.web.whatif import views
 from oneteam.web.whatif.api import api_router
-from oneteam.web.whatif.events import follow, progress_words
+from oneteam.web.whatif.events import Streams, follow, progress_words
 from oneteam.web.whatif.forms import Draft, blank, draft_of, offered, plan_of, read_form
 from oneteam.web.whatif.runs import STUDY, Runs
 
@@ -85,6 +85,7 @@ class Pages:
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
+        self._streams = Streams()
 
     def all(self, request: Request, me: Reader) -> Response:
         """Every run that the reader may see, and where to begin."""
@@ -273,7 +274,9 @@ class Pages:
         """The run's progress, as Server-Sent Events, until it ends."""
         self._runs.store.seen(run, me.name)
         stream = follow(lambda: self._runs.queue.live(run), visit_of(request).language)
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+        return StreamingResponse(
+            self._streams.limited(me.name, stream), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
+        )
 
     def scenario(self, me: Reader, run: RunId) -> Response:
         """The scenario file, as `oneteam epidemic scenario` reads it."""

@@ -93,6 +93,14 @@ def test_what_recipients_may_ask_to_be_done_is_told_under_its_measure() -> None:
         assert words not in to_text(read(AGREEMENT, language))  # type: ignore[arg-type]
 
 
+def test_a_measure_is_told_in_words_where_they_are_known() -> None:
+    titles = {"od": Text(en="Trips by origin and destination", ko="기종점 통행")}
+    for language, words in (("en", "Trips by origin and destination."), ("ko", "기종점 통행.")):
+        sections = read(AGREEMENT, language, titles=titles).sections  # type: ignore[arg-type]
+        assert [section.sentences[0] == words for section in sections if section.heading.endswith(": od")] == [True]
+        assert sum(words in section.sentences for section in sections) == 1
+
+
 def test_a_revocation_shows() -> None:
     end = Revocation(agreement=agreement_id(AGREEMENT), member="horizon", reason="<b>enough</b>", at=NOW)
     page = read(AGREEMENT, "en", revoked=end)

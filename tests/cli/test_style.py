@@ -210,3 +210,15 @@ def test_help_comes_quickly() -> None:
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(seconds() for _ in range(5)) < 0.3
+
+
+@pytest.mark.parametrize("verb", ["show", "verify"])
+def test_a_folder_without_a_study_is_called_so_and_the_hint_makes_one(verb, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("sys.argv", ["oneteam", "study", verb, str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code
+    said = capfd.readouterr().err
+    assert "no study stands here" in said
+    assert "oneteam study run" in said
+    assert "Errno" not in said

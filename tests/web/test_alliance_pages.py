@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from oneteam.app.agreeing import kept_agreements
+from oneteam.app.agreeing import kept_agreements, measure_titles
 from oneteam.app.asking import QueryFile, complete
 from oneteam.app.desk import SOCKET, at_desk
 from oneteam.core.errors import RefusedError, UnknownValueError
@@ -126,6 +127,9 @@ def test_an_agreement_is_read_in_plain_words_and_can_be_taken_along(face: FastAP
     assert "Signing and revoking is for the privacy officer" in page
     assert "/revoke" not in page
     assert agreement_id(allies.agreement) == allies.agreement_id
+    told = [measure_titles()[measure.name].en for measure in allies.agreement.measures]
+    both = page, browser.get("/agreements").text
+    assert all(words in html.unescape(text) for words in told for text in both), "a measure is told in words too"
     signed = browser.get(f"/agreements/{allies.agreement_id}/signed.json")
     assert signed.headers["content-disposition"].startswith("attachment")
     assert len(signed.json()["signatures"]) == 5

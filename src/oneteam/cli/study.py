@@ -50,12 +50,21 @@ def run(
         raise typer.Exit(2)
 
 
+def _there(folder: Path, name: str) -> None:
+    """Refuse a folder without the file that every study has."""
+    from oneteam.core.errors import NothingFoundError
+
+    if not (folder / name).is_file():
+        raise NothingFoundError(f"{folder}: no study stands here", hint=f"`oneteam study run study.toml --out {folder}` makes one.")
+
+
 @app.command()
 def show(folder: Folder, json: Json = False) -> None:
     """Show where a study stands, what it says, and what it cost; also while it runs."""
     from oneteam.app.study.folder import read_json
     from oneteam.cli.render import print_json, print_rows, say
 
+    _there(folder, "progress.json")
     steps = read_json(folder / "progress.json")["steps"]
     summary = read_json(folder / "summary.json") if (folder / "summary.json").is_file() else None
     if json:
@@ -85,6 +94,7 @@ def verify(
     from oneteam.app.study.verifying import verify as check
     from oneteam.cli.render import print_json, print_rows, say
 
+    _there(folder, "provenance.json")
     found = check(StudyFolder(folder.resolve()), home)
     if json:
         print_json(found.as_dict())

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from oneteam.cli.epidemic_report import register
 from oneteam.core.errors import FileUnreadableError, NothingFoundError, UnknownValueError
 from oneteam.core.model import Text
+from oneteam.epidemic.report import outlook_section
 from oneteam.epidemic.report.findings import findings, where_next
 from oneteam.epidemic.report.what_if_section import DOWNSCALED, share_by_place
 from oneteam.epidemic.service.report import write_report
@@ -141,6 +142,19 @@ def test_chances_are_ranked_and_compared_with_last_week(whole):
     assert "ALL" not in {o.place.code for o in study.outlooks}
 
 
+def test_many_places_are_folded_behind_the_first(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(outlook_section, "FIRST", 1)
+    out = tmp_path / "r.html"
+    study = read_study(files(whole), SETTINGS)
+    write_report(files(whole), out, SETTINGS)
+    text = out.read_text(encoding="utf-8")
+    assert text.count(f"The other {len(study.outlooks) - 1} places") == 2
+    monkeypatch.undo()
+    write_report(files(whole), out, SETTINGS)
+    assert "The other" not in out.read_text(encoding="utf-8")
+    assert text.count("<li><h4>") == out.read_text(encoding="utf-8").count("<li><h4>") == len(study.outlooks), "none is lost"
+
+
 def test_names_come_from_the_shapes_and_are_escaped_without_them(whole, tmp_path):
     named = read_study(files(whole), SETTINGS)
     assert (named.named("11").en, named.named("11").ko) == ("Alpha", "알파")
@@ -160,6 +174,13 @@ def test_known_origins_are_ranked_with_the_border_measure(whole, tmp_path):
     assert origin.answer.en.index("China") < origin.answer.en.index("Japan")
     assert "75%" in origin.answer.en
     assert "97%" in origin.answer.en
+    path = folder / "importation" / "importation.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["weeks"] = [{"week ending": "2020-03-07", "expected": 3.0}, {"week ending": "2020-03-14", "expected": None}]
+    path.write_text(json.dumps(told), encoding="utf-8")
+    dated = findings(read_study(files(folder), SETTINGS))[1].answer
+    assert "cases of 1 March 2020 to 7 March 2020 are expected" in dated.en
+    assert dated.ko.startswith("2020년 3월 1일부터 2020년 3월 7일까지의 해외 유입은")
     write_report(files(folder), folder / "report.html", SETTINGS)
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "24 <small>(16–36)</small>" in text

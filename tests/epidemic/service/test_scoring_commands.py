@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -264,6 +265,9 @@ def test_alerts_escape_and_refuse(tmp_path):
     (alert,) = alerts_of(found)
     root = check_cap(cap_xml(alert))
     assert root.findtext(f".//{{{NAMESPACE}}}areaDesc") == "Place A & <B>"
+    numbers = [re.findall(r"\d[\d.,]*\d|\d", text) for text in (alert.description.en, alert.description.ko)]
+    assert sorted(numbers[0]) == sorted(numbers[1]), "both languages tell the same numbers"
+    assert " to " not in alert.description.ko
     assert root.findtext(f"{{{NAMESPACE}}}sent") == "2020-04-10T09:00:00-00:00"
     with pytest.raises(UnknownValueError, match="must not be empty nor hold spaces"):
         cap_xml(alert.model_copy(update={"sender": "two words"}))

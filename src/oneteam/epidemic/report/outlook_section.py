@@ -51,7 +51,7 @@ def outlook_section(study: Study, voice: Voice) -> str:
     )
     national = _national(study, study.whole, voice) if study.whole else ""
     right = f"<div>{national}{_how_to_read(study, voice)}</div>"
-    body = f'<div class="two lead">{outlook_table(study, voice)}{right}</div>{_fans(study, voice)}'
+    body = f'<div class="two uneven">{outlook_table(study, voice)}{right}</div>{_fans(study, voice)}'
     return section(voice, "outlook", words("Where next", "다음은 어디인가"), lead, body)
 
 

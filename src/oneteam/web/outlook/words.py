@@ -195,7 +195,10 @@ WORDS: Final[dict[str, Text]] = {
         "사후 수정 자료 기준이므로 당시 자료로는 더 나빴을 것입니다.",
     ),
     "scores.models": _w("Error against “as last week”", "‘지난주와 같음’ 대비 오차"),
-    "scores.models.about": _w("Relative WIS; below 1 is better than repeating last week.", "상대 WIS. 1보다 작으면 지난주 반복보다 좋음."),
+    "scores.models.about": _w(
+        "Relative WIS; below 1 is better than repeating last week. A model with too little past repeats last week: exactly 1.",
+        "상대 WIS. 1보다 작으면 지난주 반복보다 좋음. 과거 자료가 모자란 모형은 지난주를 반복하므로 정확히 1.",
+    ),
     "scores.horizon": _w("By weeks ahead", "예측 기간별"),
     "scores.horizon.about": _w("Relative WIS of {model}.", "{model}의 상대 WIS."),
     "scores.place": _w("By place", "지역별"),

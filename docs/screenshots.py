@@ -1,4 +1,4 @@
-"""Pictures of every page of the demonstration, on a laptop and a phone, in both languages: ``python docs/screenshots.py``.
+"""Pictures of every page of the demonstration: on a laptop in English, on a phone in Korean: ``python docs/screenshots.py``.
 
 Starts ``oneteam demo``, signs in at each member's page as each of its users, and takes what the navigation leads to. Or takes a page that
 is served already: ``--address http://127.0.0.1:8450 --name analyst``, with the password on standard input.
@@ -21,11 +21,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT: Final = Path(__file__).parents[1]
-SCREENS: Final = {"laptop": (1280, 800), "phone": (390, 844)}
-LANGUAGES: Final = ("en", "ko")
+SCREENS: Final = (("laptop", 1280, 800, "en"), ("laptop", 1280, 800, "ko"), ("phone", 390, 844, "ko"), ("phone", 390, 844, "en"))
+KEPT: Final = (("laptop", "en"), ("phone", "ko"))
+"""Of every page; all four with ``--all``. The front page's first view is taken in both languages."""
+COLOURS: Final = 256
 STARTED_S: Final = 1_800
 DRAWN_MS: Final = 400
 FRONT: Final = "now"
@@ -67,28 +70,41 @@ def demonstration(folder: Path) -> Iterator[list[Served]]:
             demo.wait(STARTED_S)
 
 
-def take(browser: Browser, served: Served, out: Path, prefix: str, already: set[str]) -> list[str]:
+def take(browser: Browser, served: Served, words: Any, prefix: str, already: set[str]) -> list[str]:
     """Take every page that one user sees and that was not taken before; their names."""
     taken: list[str] = []
-    for language in LANGUAGES:
-        for screen, (width, height) in SCREENS.items():
-            context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=1, color_scheme="light")
-            page = context.new_page()
-            sign_in(page, served)
-            page.goto(f"{served.address}/?lang={language}")
-            links = [urlsplit(str(link)).path for link in page.eval_on_selector_all(NAVIGATION, "all => all.map(a => a.href)")]
-            for path in links:
-                name = f"{prefix}{path.strip('/').replace('/', '-') or 'home'}"
-                if f"{name}-{screen}-{language}" in already:
-                    continue
-                target = out / f"{name}-{screen}-{language}.png"
-                picture(page, f"{served.address}{path}", target)
-                if name == FRONT and screen == "laptop":
-                    page.screenshot(path=str(out.parent / f"{name}-{language}.png"), animations="disabled")
-                already.add(target.stem)
-                taken.append(target.name)
-            context.close()
+    for screen, width, height, language in SCREENS:
+        kept = words.all or (screen, language) in KEPT
+        context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=1, color_scheme="light")
+        page = context.new_page()
+        sign_in(page, served)
+        page.goto(f"{served.address}/?lang={language}")
+        links = [urlsplit(str(link)).path for link in page.eval_on_selector_all(NAVIGATION, "all => all.map(a => a.href)")]
+        for path in links:
+            name = f"{prefix}{path.strip('/').replace('/', '-') or 'home'}"
+            front = name == FRONT and screen == "laptop"
+            target = words.out / f"{name}-{screen}-{language}.png"
+            if target.stem in already or not (kept or front):
+                continue
+            already.add(target.stem)
+            picture(page, f"{served.address}{path}", target)
+            if front:
+                first = words.out.parent / f"{name}-{language}.png"
+                page.screenshot(path=str(first), animations="disabled")
+                fewer_colours(first)
+            if not kept:
+                target.unlink()
+                continue
+            fewer_colours(target)
+            taken.append(target.name)
+        context.close()
     return taken
+
+
+def fewer_colours(path: Path) -> None:
+    """A third of the size, and nobody sees it."""
+    with Image.open(path) as picture:
+        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def sign_in(page: Page, served: Served) -> None:
@@ -119,6 +135,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--demo", type=Path, default=ROOT / "build" / "demo", help="folder of the demonstration; used again")
     parser.add_argument("--address", help="a page that is served already")
     parser.add_argument("--name", default="analyst", help="who signs in there; the password is read from standard input")
+    parser.add_argument("--all", action="store_true", help="both languages on both screens")
     parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser")
     return parser.parse_args()
 
@@ -144,7 +161,7 @@ def shoot(pages: list[Served], words: Any) -> list[str]:
         browser = playwright.chromium.launch(executable_path=words.chromium, args=["--no-sandbox"])
         for served in pages:
             prefix = "" if served.member == pages[0].member else f"{served.member}-"
-            taken += take(browser, served, words.out, prefix, already)
+            taken += take(browser, served, words, prefix, already)
         browser.close()
     return taken
 

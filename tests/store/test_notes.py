@@ -81,7 +81,13 @@ def test_a_known_key_s_bad_signature_spoils_the_note() -> None:
     good = Note.parse(COSIGNED)
     line = good.signatures[1]
     later = (int.from_bytes(line.content[:8]) + 1).to_bytes(8)
-    for bad in (later + line.content[8:], line.content[:-1] + b"\0", line.content[:-1], b"\0", line.content[:8] + bytes(64)):
+    for bad in (
+        later + line.content[8:],
+        line.content[:-1] + bytes([line.content[-1] ^ 1]),
+        line.content[:-1],
+        b"\0",
+        line.content[:8] + bytes(64),
+    ):
         note = replace(good, signatures=(good.signatures[0], replace(line, content=bad)))
         with pytest.raises(BadSignatureError):
             notes.open_checkpoint(str(note), LOG_KEY, {WITNESS_NAME: WITNESS_KEY})

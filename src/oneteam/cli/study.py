@@ -23,9 +23,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results; made if absent.")],
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data", help="What file names are relative to; else `data` in the file, else ONETEAM_DATA, else the file's own folder."
-        ),
+        typer.Option("--data", help="What file names are relative to; else `data` in the file, else the file's own folder."),
     ] = None,
     again: Annotated[bool, typer.Option("--ask-again", help="Also ask what was refused before.")] = False,
     json: Json = False,

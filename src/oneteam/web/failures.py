@@ -111,6 +111,9 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError), "registered for it"
+        if not for_programs(request.url.path) and any(one["loc"][:1] == ("path",) for one in error.errors()):
+            # An address that no page can have; programs are told what it should look like.
+            return answer(request, NotThereError("there is no such page here", hint="Go back to the first page."))
         said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:10])
         return answer(request, WrongTypeError(said[:1000]), status=422)
 

@@ -101,13 +101,10 @@ def test_new_writes_a_file_once(tmp_path: Path) -> None:
     assert isinstance(result.exception, UnknownValueError)
 
 
-def test_where_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_files_are(tmp_path: Path) -> None:
     file = of(tmp_path, study_text())
     study = read_study_file(file)
-    monkeypatch.delenv("ONETEAM_DATA", raising=False)
     assert data_root(study, file, None) == tmp_path
-    monkeypatch.setenv("ONETEAM_DATA", "/elsewhere")
-    assert data_root(study, file, None) == Path("/elsewhere")
     assert data_root(study.model_copy(update={"data": "beside"}), file, None) == tmp_path / "beside"
     assert data_root(study, file, tmp_path / "given") == tmp_path / "given"
 

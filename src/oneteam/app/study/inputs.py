@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +43,7 @@ class Sources:
         path = self.root / name
         if not path.exists():
             raise FileUnreadableError(
-                f"{path}: not found", hint="File names are relative to --data, ONETEAM_DATA, `data` in the study file, or its own folder."
+                f"{path}: not found", hint="File names are relative to --data, `data` in the study file, or its own folder."
             )
         return path
 
@@ -58,16 +57,10 @@ class Sources:
 
 
 def data_root(study: StudyFile, file: Path, given: Path | None) -> Path:
-    """What file names are relative to: ``--data``, else ONETEAM_DATA, else ``data``, else the study file's folder.
-
-    ``data`` itself is relative to the study file; a study that gives it does not look at ONETEAM_DATA.
-    """
+    """What file names are relative to: ``--data``, else ``data``, itself relative to the study file, else the study file's folder."""
     if given is not None:
         return given.resolve()
-    if study.data is not None:
-        return (file.parent / study.data).resolve()
-    told = os.environ.get("ONETEAM_DATA")
-    return Path(told).resolve() if told else file.parent.resolve()
+    return (file.parent / (study.data or ".")).resolve()
 
 
 def dated_files(study: StudyFile) -> dict[str, str]:

@@ -98,7 +98,7 @@ class StudyFile(Document):
         title: of the study.
         known_on: the day on which it could have been made: nothing of a later day is read.
         seed: everything random follows from it.
-        data: folder that file names are relative to; ``--data`` and then ONETEAM_DATA win; the study file's own folder when left out.
+        data: folder that file names are relative to; ``--data`` wins; the study file's own folder when left out.
         timezone: of the country.
         who: members that are asked; public tables only when left out.
         ask: Releases to ask for.

@@ -22,7 +22,7 @@ def demo(
     ),
     once: Annotated[bool, typer.Option("--once", help="End after the study, with a summary; serve no page.")] = False,
     port: Annotated[int, typer.Option(min=1, max=65_000, help="Of the page; the next free one where it is taken.")] = 8450,
-    subscribers: Annotated[int, typer.Option(min=500, max=5_000_000, help="Of all carriers together.")] = 150_000,
+    subscribers: Annotated[int, typer.Option(min=500, max=5_000_000, help="Of all carriers together.")] = 110_000,
     zone_count: Annotated[int, typer.Option(min=17, max=2_000, help="Districts, inside the real provinces.")] = 250,
     zones: Annotated[Path | None, typer.Option(help="CSV of real districts instead: code, population, name, region...")] = None,
     shapes: Annotated[Path | None, typer.Option(help="Their shapes, GeoJSON or TopoJSON by `code`.")] = None,

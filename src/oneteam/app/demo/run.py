@@ -107,7 +107,18 @@ class Demo:
                     self.folder.finish(name)
         write_atomically(self.folder.path("study.toml"), study_toml(self.settings).encode())
 
+    def _compile_ahead(self) -> None:
+        """Have the epidemic engine compiled meanwhile: what makes the country is compiled on one core, and the engine is needed later."""
+        folder = self.folder.path("logs") / "first-compilation"
+        folder.mkdir(parents=True, exist_ok=True)
+        zones, trips = folder / "zones.csv", folder / "od.csv"
+        write_atomically(zones, b"code,population\n11,1000\n12,1000\n")
+        write_atomically(trips, b"origin,destination,trips_per_day\n11,12,100\n12,11,100\n")
+        small = ("--preset", "covid19", "--zones", zones, "--od", trips, "--members", "32", "--days", "3")
+        self.processes.start("first-compilation", "epidemic", "simulate", *small, "--no-plots", "--out", folder / "out")
+
     def _country(self) -> None:
+        self._compile_ahead()
         made = make_country(self.settings.country, self.folder.path("country"), self.tell.progress, force=True)
         self.tell.detail(f"{made.zones} districts, {made.persons:,} people, {made.events:,} records, {made.cases:,} reported cases")
 

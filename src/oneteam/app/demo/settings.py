@@ -28,7 +28,7 @@ KNOWN_ON: Final = date(2020, 3, 28)
 TRUTH_WEEKS: Final = 4
 TRANSMISSION: Final = 0.68
 """With it cases double in about ten days at `KNOWN_ON`, and have not yet reached every district."""
-EVENTS_PER_DAY: Final = 6.0
+EVENTS_PER_DAY: Final = 5.0
 CARRIERS: Final = {
     "skylark": ("Skylark Mobile", "스카이라크 모바일"),
     "horizon": ("Horizon Tel", "호라이즌 텔"),
@@ -67,7 +67,7 @@ class DemoSettings:
     """
 
     out: Path
-    subscribers: int = 150_000
+    subscribers: int = 110_000
     zone_count: int = 250
     seed: int = 1
     zones: Path | None = None

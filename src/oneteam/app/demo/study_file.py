@@ -126,5 +126,5 @@ def study_toml(settings: DemoSettings) -> str:
         trips=TRIPS_PER_COUNTED,
         past_weeks=PAST_WEEKS,
         threshold=THRESHOLD_PER_100K,
-        members=max(20, min(200, settings.subscribers // PEOPLE_PER_MEMBER)),
+        members=max(20, min(100, settings.subscribers // PEOPLE_PER_MEMBER)),
     )

@@ -116,6 +116,8 @@ def bare(block: str) -> list[str]:
 
 def test_both_readmes_say_the_same() -> None:
     english, korean = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
+    # The same page, in the reader's language.
+    korean = korean.replace("-ko.png", "-en.png")
     for language in ("sh", "text"):
         assert list(map(bare, blocks(ROOT / "README.md", language))) == list(map(bare, blocks(ROOT / "README.ko.md", language)))
     for same in (

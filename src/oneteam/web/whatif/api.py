@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -111,11 +112,10 @@ def api_router(runs: Runs) -> APIRouter:  # noqa: C901 - one function for each o
         live = runs.live(meta)
         entry = runs.entry(meta, meta.author, visit_of(request).language)
         found: dict[str, Any] = {"first_day": None, "days": None, "members": None, "measures": ()}
-        try:
+        # Where the file is gone or broken, the rest can still be told.
+        with suppress(OneteamError):
             scenario = runs.store.scenario(meta.id)
             found = {name: getattr(scenario.run, name) for name in ("first_day", "days", "members")} | {"measures": scenario.measures}
-        except OneteamError:
-            pass  # the file is gone or broken: the rest can still be told
         told = meta.model_dump(include={"id", "title", "author", "created", "shared", "kept", "seconds", "reason"})
         return RunRow(**told, state=live.state, at=live.at, of=live.of, ahead=live.ahead, in_words=entry.measures, **found)
 
